@@ -1,0 +1,60 @@
+"""The nouns. Post -> Observation -> Evidence -> Opinion -> Verdict -> Lesson; the Judge protocol; errors."""
+
+from folkmoot.records.base import Record
+from folkmoot.records.canonical import bytes_hash, canonical_json, content_hash
+from folkmoot.records.errors import (
+    BadInput,
+    BadRecord,
+    BudgetReached,
+    CallFailed,
+    EndpointDown,
+    FolkmootError,
+    MissingExtra,
+    ModelError,
+    RunMismatch,
+    StorageFailed,
+    TooManyFailures,
+)
+from folkmoot.records.evidence import Evidence
+from folkmoot.records.judge import CallPlan, Judge
+from folkmoot.records.lesson import Lesson, Membership
+from folkmoot.records.observation import Observation
+from folkmoot.records.opinion import Opinion
+from folkmoot.records.outcome import Outcome
+from folkmoot.records.post import Media, MediaType, Post
+from folkmoot.records.task import Label, Task
+from folkmoot.records.verdict import Sentence, Span, Verdict
+
+__all__ = [
+    "BadInput",
+    "BadRecord",
+    "BudgetReached",
+    "CallFailed",
+    "CallPlan",
+    "EndpointDown",
+    "Evidence",
+    "FolkmootError",
+    "Judge",
+    "Label",
+    "Lesson",
+    "Media",
+    "MediaType",
+    "Membership",
+    "MissingExtra",
+    "ModelError",
+    "Observation",
+    "Opinion",
+    "Outcome",
+    "Post",
+    "Record",
+    "RunMismatch",
+    "Sentence",
+    "Span",
+    "StorageFailed",
+    "Task",
+    "TooManyFailures",
+    "Verdict",
+    "bytes_hash",
+    "canonical_json",
+    "content_hash",
+]
