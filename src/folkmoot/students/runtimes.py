@@ -1,0 +1,122 @@
+"""What computes a student's logits: ONNX Runtime where the student was exported, torch otherwise."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from folkmoot.records import BadInput, MissingExtra
+from folkmoot.students.tokens import TokenIds, batches_by_length, pad
+
+ONNX_FILES = ("model.int8.onnx", "model.onnx")
+"""The exports a folder may hold, the fastest first. Export writes the int8 file only where dev accuracy holds."""
+
+BATCH_POSTS = 64
+SMALL_BATCH_POSTS = 4
+"""Below this, starting threads costs more than it saves. Chosen."""
+
+
+class Runtime(Protocol):
+    """Token ids -> logits of the positive label, [B]."""
+
+    name: str
+
+    def logits(self, ids: TokenIds) -> NDArray[np.float32]: ...
+
+
+class OnnxRuntime:
+    """Sessions of ONNX Runtime on the CPU, one post at a time on each core.
+
+    A post alone, not a batch: an int8 model scales its activations by the largest in the batch, so a post's logit would
+    depend on its neighbours. Alone it is the same bytes whatever runs beside it, and no time goes into padding.
+    """
+
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise MissingExtra("Running an exported student", "serve") from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.name = f"onnxruntime:{path.name}"
+        self.threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def logits(self, ids: TokenIds) -> NDArray[np.float32]:
+        if len(ids) <= SMALL_BATCH_POSTS or self.threads == 1:
+            return np.array([self._logit(row) for row in ids], dtype=np.float32)
+        shares = [range(start, len(ids), self.threads) for start in range(self.threads)]
+        result = np.zeros(len(ids), dtype=np.float32)
+
+        def compute(share: range) -> None:
+            for position in share:
+                result[position] = self._logit(ids[position])
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(compute, shares))
+        return result
+
+    def _logit(self, row: list[int]) -> float:
+        tokens = np.array([row], dtype=np.int64)
+        return float(self._session.run(["logit"], {"input_ids": tokens, "attention_mask": np.ones_like(tokens)})[0][0])
+
+
+class TorchRuntime:
+    """The saved weights in torch, on a GPU where there is one."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import torch
+
+            from folkmoot.students.network import TextClassifier
+        except ImportError:
+            raise MissingExtra("Running a student that was not exported to ONNX", "local") from None
+        if not (folder / "model.safetensors").exists():
+            raise BadInput(f"{folder} holds neither model.onnx nor model.safetensors; train or export the student again")
+        self.name = "torch"
+        self._torch = torch
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._network = TextClassifier.load(folder).to(self._device)
+
+    def logits(self, ids: TokenIds) -> NDArray[np.float32]:
+        return network_logits(self._network, ids)
+
+
+def network_logits(network: Any, ids: TokenIds) -> NDArray[np.float32]:
+    """The logits [B] of a `TextClassifier` in evaluation mode."""
+    import torch
+
+    network.eval()
+    device = next(network.parameters()).device
+    result = np.zeros(len(ids), dtype=np.float32)
+    with torch.inference_mode():
+        for positions in batches_by_length([len(row) for row in ids], BATCH_POSTS):
+            tokens, mask = pad([ids[position] for position in positions])
+            logits = network(torch.from_numpy(tokens).to(device), torch.from_numpy(mask).to(device))
+            result[positions] = logits.float().cpu().numpy()
+    return result
+
+
+def load_runtime(folder: Path, *, prefer: str | None = None) -> Runtime:
+    """The best runtime that the folder and this installation allow.
+
+    Args:
+        prefer: `torch`, or the name of an ONNX file in the folder; the fastest that is there by default.
+    """
+    if prefer == "torch":
+        return TorchRuntime(folder)
+    for name in (prefer,) if prefer else ONNX_FILES:
+        if (folder / name).exists() and (prefer or importlib.util.find_spec("onnxruntime")):
+            return OnnxRuntime(folder / name)
+    if prefer:
+        raise BadInput(f"{folder} has no {prefer}; make it with 'folkmoot export student'")
+    if any((folder / name).exists() for name in ONNX_FILES) and not importlib.util.find_spec("torch"):
+        raise MissingExtra("Running an exported student", "serve")
+    return TorchRuntime(folder)

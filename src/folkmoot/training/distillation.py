@@ -1,0 +1,119 @@
+"""A committee of pupils teaches one student: soft targets for the whole pool, and the student that learns them.
+
+After the rounds, several pupils that differ in their seed, and a lexical tower, learn the accepted lessons. What they
+say together about every pool post, also those without an opinion, becomes the student's targets (source: classifier).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from folkmoot.records import Lesson, Membership, Post, Record
+from folkmoot.runs.atomic import atomic_file
+from folkmoot.supervision import Source
+from folkmoot.training.learner import Learner, Pupil, Step
+from folkmoot.training.lexical import LexicalTable
+from folkmoot.training.losses import PnuSettings
+from folkmoot.training.scores import sigmoid
+from folkmoot.training.self_training import seed_of
+
+
+class DistillationSettings(Record):
+    """`members` pupils and, where `lexical_share` > 0, a lexical tower make up the committee.
+
+    The committee's score is the mean of the members' logits over their spread, plus `lexical_share` times the lexical
+    logits over theirs; a target is sigmoid(`sharpness` * score). Chosen on dev; see docs/log.md.
+    """
+
+    members: int = Field(default=3, ge=1)
+    lexical_share: float = Field(default=0.5, ge=0)
+    sharpness: float = Field(default=1.0, gt=0)
+
+
+@dataclass(frozen=True)
+class Committee:
+    """What the committee says about every pool post: `scores` [N], in units of their spread; 0 is undecided."""
+
+    scores: NDArray[np.float64]
+
+    def targets(self, sharpness: float) -> NDArray[np.float64]:
+        """Each post's probability of the positive label, [N]."""
+        return sigmoid(sharpness * self.scores)
+
+
+def ask_committee(
+    *,
+    lessons: Sequence[Lesson],
+    pool: Sequence[Post],
+    learner: Learner,
+    lexical: LexicalTable | None,
+    lexical_rows: Mapping[str, int],
+    loss: PnuSettings,
+    settings: DistillationSettings,
+    folder: Path,
+    seed: int,
+    on_step: Step | None = None,
+    on_member: Callable[[int, int], None] | None = None,
+) -> Committee:
+    """The committee's scores on the pool. Each member's logits are kept in `folder`, so a killed run goes on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = [post.id for post in pool]
+    logits = []
+    for member in range(settings.members):
+        path = folder / f"member_{member:02}.npy"
+        if not path.exists():
+            pupil = learner.fit(lessons, loss=loss, seed=seed_of(seed, "member", member), on_step=on_step)
+            with atomic_file(path) as stream:
+                np.save(stream, pupil.logits(ids))
+        logits.append(np.load(path))
+        if on_member:
+            on_member(member + 1, settings.members)
+    together = np.mean(logits, axis=0, dtype=np.float64)
+    scores = together / max(float(together.std()), 1e-9)
+    if lexical is not None and settings.lexical_share > 0:
+        tower = fit_lexical(lexical, lexical_rows, lessons)
+        spoken = lexical.logits(tower)[[lexical_rows[post] for post in ids]].astype(np.float64)
+        scores = scores + settings.lexical_share * spoken / max(float(spoken.std()), 1e-9)
+    return Committee(scores)
+
+
+def distilled_lessons(
+    committee: Committee, pool: Sequence[Post], gold: Sequence[Lesson], settings: DistillationSettings, *, round: int
+) -> list[Lesson]:
+    """The gold lessons, and one for every pool post with the committee's target."""
+    lessons = list(gold)
+    for post, target in zip(pool, committee.targets(settings.sharpness), strict=True):
+        target = float(f"{target:.6f}")
+        lessons.append(
+            Lesson(
+                post=post.id,
+                membership=Membership.AGREED_POSITIVE if target >= 0.5 else Membership.AGREED_NEGATIVE,
+                target=target,
+                source=Source.CLASSIFIER.value,
+                round=round,
+                classifier_probability=target,
+            )
+        )
+    return lessons
+
+
+def fit_lexical(table: LexicalTable, rows: Mapping[str, int], lessons: Sequence[Lesson]) -> Any:
+    """A lexical tower of the lessons that have a target; which side of 1/2 it lies on is what the tower learns."""
+    taught = [lesson for lesson in lessons if lesson.target is not None]
+    sides = np.array([float((lesson.target or 0.0) >= 0.5) for lesson in taught])
+    return table.fit([rows[lesson.post] for lesson in taught], sides)
+
+
+def fit_student(learner: Learner, lessons: Sequence[Lesson], *, seed: int, on_step: Step | None = None) -> Pupil:
+    """The student of distilled lessons: plain cross-entropy against their targets, every post alike."""
+    return learner.fit(lessons, loss=CROSS_ENTROPY, seed=seed_of(seed, "student"), on_step=on_step)
+
+
+CROSS_ENTROPY = PnuSettings(gamma=0.0)

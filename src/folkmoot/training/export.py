@@ -1,0 +1,117 @@
+"""A student's weights as ONNX, so that it runs without torch: float32, and int8 where it is as good."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from folkmoot.records import BadInput, MissingExtra, Record
+from folkmoot.students.network import TextClassifier
+from folkmoot.students.runtimes import OnnxRuntime
+from folkmoot.students.tokens import TokenIds
+
+OPSET = 17
+WORST_LOSS = 0.003
+"""How much dev macro-F1 the int8 model may lose before it is thrown away: 0.3 points."""
+
+
+class Export(Record):
+    """What was written. `int8_macro_f1` is None where no dev posts were given to check it on."""
+
+    files: tuple[str, ...]
+    int8_kept: bool
+    float_macro_f1: float | None = None
+    int8_macro_f1: float | None = None
+
+
+def export_onnx(network: TextClassifier, path: Path) -> None:
+    """Nothing; `path` holds the network with inputs `input_ids` and `attention_mask` [B, T] and output `logit` [B].
+
+    Raises:
+        MissingExtra: onnx is not installed.
+    """
+    try:
+        import onnx  # noqa: F401 - torch needs it to write
+        import torch
+    except ImportError:
+        raise MissingExtra("Exporting a student to ONNX", "train") from None
+    tokens = torch.randint(5, 100, (2, 7))
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval(),
+            (tokens, torch.ones_like(tokens)),
+            str(path),
+            input_names=["input_ids", "attention_mask"],
+            output_names=["logit"],
+            dynamic_axes={
+                "input_ids": {0: "posts", 1: "tokens"},
+                "attention_mask": {0: "posts", 1: "tokens"},
+                "logit": {0: "posts"},
+            },
+            opset_version=OPSET,
+            dynamo=False,  # the newer exporter wants a package more and gives the same graph
+        )
+
+
+def quantize(source: Path, target: Path) -> None:
+    """Nothing; `target` holds the model with 8-bit weights, a scale a channel, activations scaled a post at a time."""
+    try:
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+    except ImportError:
+        raise MissingExtra("Quantizing a student", "train") from None
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.ERROR)
+    try:
+        quantize_dynamic(
+            str(source), str(target), weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gemm"]
+        )
+    finally:
+        logging.getLogger().setLevel(level)
+
+
+def export_student(
+    folder: Path, *, dev_ids: TokenIds | None = None, dev_gold: NDArray[np.bool_] | None = None
+) -> Export:
+    """The exports of a student's folder: `model.onnx`, and `model.int8.onnx` where dev macro-F1 holds within 0.3 points.
+
+    Each model is calibrated on its own for the comparison, by its best threshold on dev.
+
+    Args:
+        dev_ids, dev_gold: dev posts' token ids and whether each is positive; without them no int8 model is kept.
+
+    Raises:
+        BadInput: the folder has no torch weights.
+    """
+    from folkmoot.students.card import StudentCard
+    from folkmoot.training.scores import macro_f1
+
+    card = StudentCard.load(folder)
+    if "encoder" not in card.towers:
+        return Export(files=(), int8_kept=False)
+    if not (folder / "model.safetensors").exists():
+        raise BadInput(f"{folder} has no model.safetensors, so there is nothing to export; train the student again")
+    plain, small = folder / "model.onnx", folder / "model.int8.onnx"
+    export_onnx(TextClassifier.load(folder), plain)
+    if dev_ids is None or dev_gold is None:
+        small.unlink(missing_ok=True)
+        return Export(files=(plain.name,), int8_kept=False)
+    quantize(plain, small)
+    # The encoder's own decision boundary is where its logit is 0: the same rule for both models.
+    float_score = macro_f1(dev_gold, OnnxRuntime(plain).logits(dev_ids) > 0)
+    int8_score = macro_f1(dev_gold, OnnxRuntime(small).logits(dev_ids) > 0)
+    kept = int8_score >= float_score - WORST_LOSS
+    if not kept:
+        small.unlink()
+    return Export(
+        files=(plain.name, small.name) if kept else (plain.name,),
+        int8_kept=kept,
+        float_macro_f1=float_score,
+        int8_macro_f1=int8_score,
+    )

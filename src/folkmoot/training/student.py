@@ -1,0 +1,155 @@
+"""The last step: lessons -> a student's folder with its card, calibration and exports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from folkmoot.records import Lesson, Post, Record, Task, content_hash
+from folkmoot.runs.atomic import write_atomically
+from folkmoot.students import Calibration, StudentCard, TextStudent
+from folkmoot.students.card import Tower
+from folkmoot.students.lexical import LexicalTower
+from folkmoot.students.runtimes import load_runtime
+from folkmoot.students.text import normalise_text
+from folkmoot.students.tokens import encode_texts, load_tokenizer
+from folkmoot.training.calibration import choose_abstention, fit_platt
+from folkmoot.training.export import export_student
+from folkmoot.training.learner import Learner, Pupil
+from folkmoot.training.scores import macro_f1
+
+
+class Dev(Record):
+    """How the finished student does on dev, with the runtime that it will use."""
+
+    n: int
+    macro_f1: float
+    accuracy: float
+    encoder_alone_macro_f1: float | None = None
+    lexical_alone_macro_f1: float | None = None
+    int8: dict[str, Any] = {}
+
+
+def write_student(
+    folder: Path,
+    *,
+    name: str,
+    task: Task,
+    learner: Learner | None,
+    pupil: Pupil | None,
+    lexical: LexicalTower | None,
+    dev: Sequence[Post],
+    lessons: Sequence[Lesson],
+    abstain_accuracy: float | None = None,
+    lineage: Mapping[str, Any] | None = None,
+    export: bool = True,
+) -> TextStudent:
+    """The student as a Judge, its folder complete: weights, tokenizer, ONNX, lexical tower, card, lessons' hash.
+
+    Calibration is fitted on dev with the very runtime that will serve, so that int8 rounding is calibrated too.
+
+    Args:
+        abstain_accuracy: the accuracy on dev that the posts it decides must reach; None lets it decide every post.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = [post.text for post in dev]
+    gold = np.array([post.label == task.positive for post in dev])
+    towers: list[Tower] = []
+    columns: list[NDArray[np.float64]] = []
+    int8: dict[str, Any] = {}
+    # The card is written twice: the runtimes read it before the calibration is known.
+    card = StudentCard(
+        name=name,
+        task=task,
+        towers=("encoder",),
+        base=learner.base if learner else "lexical",
+        max_tokens=learner.max_tokens if learner else 64,
+        is_tuned=bool(learner and learner.is_tuned),
+    )
+    if learner is not None and pupil is not None:
+        card.save(folder)
+        pupil.network().save(folder)
+        learner.save_tokenizer(folder)
+        ids = encode_texts(load_tokenizer(folder, max_tokens=learner.max_tokens), texts)
+        if export:
+            int8 = export_student(folder, dev_ids=ids, dev_gold=gold).model_dump()
+        towers.append("encoder")
+        columns.append(load_runtime(folder).logits(ids).astype(np.float64))
+    if lexical is not None:
+        lexical.save(folder)
+        towers.append("lexical")
+        columns.append(lexical.logits([normalise_text(text) for text in texts]).astype(np.float64))
+    logits = np.stack(columns, axis=1)  # [B, K]
+    scales, shift = fit_platt(logits, gold)
+    probabilities = 1 / (1 + np.exp(-(logits @ scales + shift)))
+    margin = choose_abstention(probabilities, gold, accuracy=abstain_accuracy) if abstain_accuracy else 0.0
+    by_tower = dict(zip(towers, scales.tolist(), strict=True))
+    alone = {tower: alone_macro_f1(column, gold) for tower, column in zip(towers, columns, strict=True)}
+    card = card.model_copy(
+        update={
+            "towers": tuple(towers),
+            "calibration": Calibration(
+                scale=by_tower.get("encoder", 0.0),
+                lexical_scale=by_tower.get("lexical", 0.0),
+                shift=shift,
+                abstain_within=margin,
+            ),
+            "dev": Dev(
+                n=len(dev),
+                macro_f1=macro_f1(gold, probabilities >= 0.5),
+                accuracy=float(((probabilities >= 0.5) == gold).mean()),
+                encoder_alone_macro_f1=alone.get("encoder"),
+                lexical_alone_macro_f1=alone.get("lexical"),
+                int8=int8,
+            ).model_dump(),
+            "lineage": {
+                "lessons": content_hash([lesson.hash for lesson in lessons]),
+                "lesson_count": len(lessons),
+                **(lineage or {}),
+            },
+        }
+    )
+    card.save(folder)
+    write_atomically(folder / "README.md", model_card(card))
+    return TextStudent.load(folder)
+
+
+def alone_macro_f1(logits: NDArray[np.float64], gold: NDArray[np.bool_]) -> float:
+    """Macro-F1 of one tower calibrated by itself."""
+    scales, shift = fit_platt(logits[:, None], gold)
+    return macro_f1(gold, logits * scales[0] + shift >= 0)
+
+
+def model_card(card: StudentCard) -> str:
+    """The student's model card in Markdown with YAML front matter."""
+    return "\n".join(
+        [
+            "---",
+            "library_name: folkmoot",
+            "pipeline_tag: text-classification",
+            f"language: {card.task.language}",
+            "---",
+            f"# {card.name}",
+            "",
+            f"Decides the task **{card.task.name}**: {card.task.question}",
+            "",
+            "| label | definition |",
+            "|---|---|",
+            *[f"| {label.name} | {label.definition} |" for label in card.task.labels],
+            "",
+            f"- Base: {card.base}; towers: {', '.join(card.towers)}; {'tuned' if card.is_tuned else 'frozen'} encoder.",
+            f"- Dev: macro-F1 {card.dev['macro_f1']:.4f} on {card.dev['n']} posts (also used to calibrate).",
+            f"- Intended use: {card.intended_use}",
+            f"- Limits: {card.limits}",
+            "",
+            "```json",
+            json.dumps(card.lineage, indent=2),
+            "```",
+            "",
+        ]
+    )
