@@ -14,12 +14,12 @@ from folkmoot.training.losses import PnuSettings, pnu
 class FrozenSettings(Record):
     """How the head is fitted: full-batch Adam with a cosine schedule.
 
-    `weight_decay` is the L2 penalty on the head's weights, scaled by 1/D; chosen on dev.
+    The penalty is |w|^2 / (2 C B) for B lessons, as in logistic regression, with C the `inverse_penalty`; chosen on dev.
     """
 
     steps: int = Field(default=300, gt=0)
     learning_rate: float = Field(default=0.1, gt=0)
-    weight_decay: float = Field(default=0.01, ge=0)
+    inverse_penalty: float = Field(default=3.0, gt=0)
 
 
 def fit_head(
@@ -42,7 +42,7 @@ def fit_head(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
     for _ in range(settings.steps):
         risk = pnu(head(chosen)[:, 0], examples.membership, examples.targets, settings=loss, weights=examples.weights)
-        penalty = settings.weight_decay * head.weight.square().sum() / vectors.shape[1]
+        penalty = head.weight.square().sum() / (2 * settings.inverse_penalty * len(examples))
         optimiser.zero_grad()
         (risk + penalty).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
