@@ -55,7 +55,9 @@ def ablation(data: Path, name: str, seeds: int, out: Path) -> None:
     opinions = read_opinions(folder / "opinions.jsonl", task=task)
     labelled = {n: read_posts(folder / f"labelled_{n}.jsonl", task=task) for n in (50, 100, 250)}
     table = {post.id: post for post in [*whole_pool, *dev, *labelled[250]]}
-    learner = FrozenLearner(list(table.values()), settings=FrozenSettings(), cache=Path(tempfile.gettempdir()) / "folkmoot-vectors")
+    learner = FrozenLearner(
+        list(table.values()), settings=FrozenSettings(), cache=Path(tempfile.gettempdir()) / "folkmoot-vectors"
+    )
     panel = RecordedOpinions(task, opinions)
     done = {(row["name"], row["n"], row["seed"]) for row in read_rows(out)}
     for row in settings_table():
@@ -154,7 +156,9 @@ def main() -> None:
     if given.what == "ablation":
         ablation(given.data, given.name, given.seeds, given.out)
     elif given.what == "tuned":
-        tuned(given.data, given.name, list(range(given.first_seed, given.first_seed + given.seeds)), given.out, given.runs)
+        tuned(
+            given.data, given.name, list(range(given.first_seed, given.first_seed + given.seeds)), given.out, given.runs
+        )
     else:
         table(given.files)
 

@@ -30,7 +30,9 @@ def show_version(*, value: bool) -> None:
 
 @app.callback()
 def folkmoot(
-    version: Annotated[bool, typer.Option("--version", callback=lambda value: show_version(value=value), is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda value: show_version(value=value), is_eager=True)
+    ] = False,
 ) -> None:
     """A society of agents judges posts, explains each verdict, and distils it into one small model."""
 

@@ -66,6 +66,37 @@ class LowResource(Record):
     title: str | None = None
 
 
+PRESETS: dict[str, dict[str, Any]] = {
+    "folkmoot": {
+        "rounds": {
+            "batch": 4000,
+            "agreement": {"source": "panel", "heard": "first"},
+            "loss": {"gamma": 0.0, "weighting": "pooled", "unlabelled": "pool"},
+        },
+        "distillation": {"members": 3},
+        "lexical": True,
+    },
+    "paper": {"rounds": {"batch": 500, "agreement": {"source": "both"}, "loss": {"gamma": 0.1}}},
+    "reference": {
+        "rounds": {
+            "batch": 500,
+            "agreement": {"source": "both", "rule": "reference"},
+            "selection": "proportional",
+            "acceptance": "ties",
+            "loss": {
+                "gamma": 0.1,
+                "correction": "leak",
+                "weighting": "halves",
+                "nu_uses_complement_prior": False,
+                "mean_over_present": False,
+            },
+        },
+        "panel": {"preset": "reference"},
+    },
+}
+"""Rules by name: what did best on dev here (docs/log.md), the paper's, and the released code's."""
+
+
 class Announce(Protocol):
     """Told what is going on: a stage's name, and where it stands."""
 
@@ -153,7 +184,7 @@ async def run_low_resource(
 
     configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": task.hash}}
     with RunFolder.open(out, configuration, inputs=inputs) as run:
-        panel_for = None
+        panel_for: Callable[[Judge], Judge] | None = None
         if opinions is not None:
             recorded = RecordedOpinions(task, opinions)
             panel_for = lambda classifier: recorded  # noqa: E731
@@ -202,7 +233,7 @@ async def run_low_resource(
             distillation = settings_of(DistillationSettings, recipe.distillation, "distillation")
             committee = ask_committee(
                 lessons=lessons, pool=pool, learner=learner, lexical=lexical_table, lexical_rows=rows or {},
-                loss=settings.loss, settings=distillation, folder=run.file("committee"), seed=recipe.seed,
+                loss=settings.loss, settings=distillation, first=machine.best_pupil(trained.best_round), folder=run.file("committee"), seed=recipe.seed,
                 on_step=on_step, on_member=lambda done, total: announce("committee", done, total),
             )  # fmt: skip
             gold = [lesson for lesson in lessons if lesson.membership.is_gold]
@@ -313,7 +344,9 @@ def settings_of(kind: type[Any], values: Mapping[str, Any], table: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        near = difflib.get_close_matches(field, list(kind.model_fields), 1) if first["type"] == "extra_forbidden" else []
+        near = (
+            difflib.get_close_matches(field, list(kind.model_fields), 1) if first["type"] == "extra_forbidden" else []
+        )
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise BadInput(f"recipe table '{table}', field '{field}': {first['msg']}.{hint}") from None
 
@@ -339,7 +372,9 @@ def check_apart(one: Sequence[Post], other: Sequence[Post], first: str, second: 
     """
     shared = {post.id for post in one} & {post.id for post in other}
     if shared:
-        raise BadInput(f"{len(shared)} posts are both in {first} and in {second}, the first '{min(shared)}'; keep them apart")
+        raise BadInput(
+            f"{len(shared)} posts are both in {first} and in {second}, the first '{min(shared)}'; keep them apart"
+        )
 
 
 def check_labels(posts: Sequence[Post], path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def ngrams(text: str) -> tuple[list[str], list[str]]:
     """
     words = [word.strip(".,;:!?\"'()[]") for word in text.lower().split()]
     words = [word for word in words if word]
-    pairs = [f"{first} {second}" for first, second in zip(words, words[1:], strict=False)]
+    pairs = [f"{first} {second}" for first, second in pairwise(words)]
     runs = []
     for word in text.lower().split():
         padded = f" {word} "
@@ -48,7 +49,10 @@ def hashed_counts(text: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.flo
             bucket = zlib.crc32(gram.encode("utf-8", "replace"), seed) & (BUCKETS - 1)
             counts[bucket] = counts.get(bucket, 0) + 1
         buckets = np.fromiter(counts.keys(), dtype=np.int64, count=len(counts))
-        yield buckets, (1 + np.log(np.fromiter(counts.values(), dtype=np.float32, count=len(counts)))).astype(np.float32)
+        yield (
+            buckets,
+            (1 + np.log(np.fromiter(counts.values(), dtype=np.float32, count=len(counts)))).astype(np.float32),
+        )
 
 
 def inverse_frequencies(texts: Sequence[str]) -> NDArray[np.float32]:

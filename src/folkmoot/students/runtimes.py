@@ -46,7 +46,9 @@ class OnnxRuntime:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self.name = f"onnxruntime:{path.name}"
-        self.threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.threads = (
+            threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
         self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def logits(self, ids: TokenIds) -> NDArray[np.float32]:
@@ -79,7 +81,9 @@ class TorchRuntime:
         except ImportError:
             raise MissingExtra("Running a student that was not exported to ONNX", "local") from None
         if not (folder / "model.safetensors").exists():
-            raise BadInput(f"{folder} holds neither model.onnx nor model.safetensors; train or export the student again")
+            raise BadInput(
+                f"{folder} holds neither model.onnx nor model.safetensors; train or export the student again"
+            )
         self.name = "torch"
         self._torch = torch
         self._device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -121,7 +121,8 @@ class TextStudent:
         positive = str(task.positive)
         probability = round(probability, PROBABILITY_DIGITS)
         probabilities = {
-            name: probability if name == positive else round(1 - probability, PROBABILITY_DIGITS) for name in task.label_names
+            name: probability if name == positive else round(1 - probability, PROBABILITY_DIGITS)
+            for name in task.label_names
         }
         if not post.text.strip():
             return Verdict(

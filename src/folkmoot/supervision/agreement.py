@@ -47,7 +47,9 @@ def gold_lessons(posts: Iterable[Post], task: Task) -> list[Lesson]:
     lessons = []
     for post in posts:
         if post.label not in task.label_names:
-            raise BadInput(f"post '{post.id}' has the label {post.label!r}; task '{task.name}' knows {list(task.label_names)}")
+            raise BadInput(
+                f"post '{post.id}' has the label {post.label!r}; task '{task.name}' knows {list(task.label_names)}"
+            )
         is_positive = post.label == task.positive
         lessons.append(
             Lesson(

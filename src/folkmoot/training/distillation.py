@@ -20,13 +20,13 @@ from folkmoot.runs.atomic import atomic_file
 from folkmoot.supervision import Source
 from folkmoot.training.learner import Learner, Pupil, Step
 from folkmoot.training.lexical import LexicalTable
-from folkmoot.training.losses import PnuSettings
+from folkmoot.training.losses import ClassWeighting, PnuSettings
 from folkmoot.training.scores import sigmoid
 from folkmoot.training.self_training import seed_of
 
 
 class DistillationSettings(Record):
-    """`members` pupils and, where `lexical_share` > 0, a lexical tower make up the committee.
+    """`members` pupils (the best round's is one) and, where `lexical_share` > 0, a lexical tower make up the committee.
 
     The committee's score is the mean of the members' logits over their spread, plus `lexical_share` times the lexical
     logits over theirs; a target is sigmoid(`sharpness` * score). Chosen on dev; see docs/log.md.
@@ -57,19 +57,26 @@ def ask_committee(
     lexical_rows: Mapping[str, int],
     loss: PnuSettings,
     settings: DistillationSettings,
+    first: Pupil,
     folder: Path,
     seed: int,
     on_step: Step | None = None,
     on_member: Callable[[int, int], None] | None = None,
 ) -> Committee:
-    """The committee's scores on the pool. Each member's logits are kept in `folder`, so a killed run goes on."""
+    """The committee's scores on the pool. Each member's logits are kept in `folder`, so a killed run goes on.
+
+    Args:
+        first: the best round's pupil, the first member.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     ids = [post.id for post in pool]
     logits = []
     for member in range(settings.members):
         path = folder / f"member_{member:02}.npy"
         if not path.exists():
-            pupil = learner.fit(lessons, loss=loss, seed=seed_of(seed, "member", member), on_step=on_step)
+            pupil = first
+            if member:
+                pupil = learner.fit(lessons, loss=loss, seed=seed_of(seed, "member", member), on_step=on_step)
             with atomic_file(path) as stream:
                 np.save(stream, pupil.logits(ids))
         logits.append(np.load(path))
@@ -81,7 +88,7 @@ def ask_committee(
         tower = fit_lexical(lexical, lexical_rows, lessons)
         spoken = lexical.logits(tower)[[lexical_rows[post] for post in ids]].astype(np.float64)
         scores = scores + settings.lexical_share * spoken / max(float(spoken.std()), 1e-9)
-    return Committee(scores)
+    return Committee(np.asarray(scores, dtype=np.float64))
 
 
 def distilled_lessons(
@@ -112,8 +119,8 @@ def fit_lexical(table: LexicalTable, rows: Mapping[str, int], lessons: Sequence[
 
 
 def fit_student(learner: Learner, lessons: Sequence[Lesson], *, seed: int, on_step: Step | None = None) -> Pupil:
-    """The student of distilled lessons: plain cross-entropy against their targets, every post alike."""
+    """The student of distilled lessons: cross-entropy against their targets, no unlabelled part."""
     return learner.fit(lessons, loss=CROSS_ENTROPY, seed=seed_of(seed, "student"), on_step=on_step)
 
 
-CROSS_ENTROPY = PnuSettings(gamma=0.0)
+CROSS_ENTROPY = PnuSettings(gamma=0.0, weighting=ClassWeighting.POOLED)

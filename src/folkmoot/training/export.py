@@ -70,7 +70,11 @@ def quantize(source: Path, target: Path) -> None:
     logging.getLogger().setLevel(logging.ERROR)
     try:
         quantize_dynamic(
-            str(source), str(target), weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gemm"]
+            str(source),
+            str(target),
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=["MatMul", "Gemm"],
         )
     finally:
         logging.getLogger().setLevel(level)

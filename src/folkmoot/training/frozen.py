@@ -19,7 +19,7 @@ class FrozenSettings(Record):
 
     steps: int = Field(default=300, gt=0)
     learning_rate: float = Field(default=0.1, gt=0)
-    inverse_penalty: float = Field(default=3.0, gt=0)
+    inverse_penalty: float = Field(default=1.0, gt=0)
 
 
 def fit_head(

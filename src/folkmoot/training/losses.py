@@ -34,6 +34,8 @@ class PnuSettings(Record):
     """Every switch of the PNU loss. The defaults are the paper's rule; `reference()` is the released code's.
 
     `gamma` (Sakai's eta) trades the supervised part against the PU part (gamma > 0) or the NU part (gamma < 0).
+    `unlabelled` says which posts are U: the disagreed ones (the paper), or all pool posts, agreed ones included, which
+    are what the prior is about: posts that a panel argues over are not a fair sample of the pool.
     """
 
     gamma: float = Field(default=0.1, ge=-1, le=1)
@@ -44,6 +46,7 @@ class PnuSettings(Record):
     kiryo_step: float = Field(default=1.0, ge=0)
     weighting: ClassWeighting = ClassWeighting.PRIOR
     complement_agreed: bool = True
+    unlabelled: Literal["disagreed", "pool"] = "disagreed"
     nu_uses_complement_prior: bool = True
     mean_over_present: bool = True
 
@@ -124,9 +127,7 @@ def nnpu(logits: Tensor, is_positive: Tensor, *, prior: float, correction: Corre
 
     Paper: Kiryo et al. 2017, Eq. 6 and Algorithm 1 (`kiryo`); MA-VLM 2026, Eq. 2 (`clamp`).
     """
-    code = torch.where(
-        is_positive, MEMBERSHIP_CODES[Membership.POSITIVE], MEMBERSHIP_CODES[Membership.DISAGREED]
-    )
+    code = torch.where(is_positive, MEMBERSHIP_CODES[Membership.POSITIVE], MEMBERSHIP_CODES[Membership.DISAGREED])
     settings = PnuSettings(gamma=1.0, prior=prior, correction=correction)
     return pnu(logits, code, is_positive.to(logits.dtype), settings=settings)
 
@@ -169,10 +170,9 @@ def pnu(
         return parts / present
 
     if settings.weighting is ClassWeighting.PRIOR:
-        supervised = (
-            settings.prior * (weighted_mean(toward, is_p, weights) + weighted_mean(toward, is_ap, weights))
-            + (1 - settings.prior) * (weighted_mean(toward, is_n, weights) + weighted_mean(toward, is_an, weights))
-        )
+        supervised = settings.prior * (weighted_mean(toward, is_p, weights) + weighted_mean(toward, is_ap, weights)) + (
+            1 - settings.prior
+        ) * (weighted_mean(toward, is_n, weights) + weighted_mean(toward, is_an, weights))
     elif settings.weighting is ClassWeighting.POOLED:
         supervised = settings.prior * class_mean(toward, is_p, is_ap) + (1 - settings.prior) * class_mean(
             toward, is_n, is_an
@@ -189,8 +189,9 @@ def pnu(
         gold, agreed, unlabelled_target = is_n, is_an, torch.ones_like(logits)
     unlabelled = binary_cross_entropy_with_logits(logits, unlabelled_target, reduction="none")
     own_risk = prior * class_mean(toward, gold, agreed)
-    if bool(is_d.any()) or not settings.mean_over_present:
-        other_risk = weighted_mean(unlabelled, is_d, weights) - prior * class_mean(against, gold, agreed)
+    is_u = is_d if settings.unlabelled == "disagreed" else is_d | is_ap | is_an
+    if bool(is_u.any()) or not settings.mean_over_present:
+        other_risk = weighted_mean(unlabelled, is_u, weights) - prior * class_mean(against, gold, agreed)
         semi_supervised = correct_negative_risk(other_risk, own_risk, settings)
     else:
         semi_supervised = own_risk

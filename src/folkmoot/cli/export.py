@@ -1,0 +1,84 @@
+"""`folkmoot export`: our records -> the files of others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Export posts, opinions or a student.", no_args_is_help=True)
+
+Source = Annotated[Path, typer.Option("--in", help="The file to read.")]
+Target = Annotated[Path, typer.Option("--out", help="The file to write; its ending says the format.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")]
+
+
+def say(written: dict[str, object], *, as_json: bool) -> None:
+    """Print what was written."""
+    typer.echo(json.dumps(written) if as_json else "  ".join(f"{key} {value}" for key, value in written.items()))
+
+
+@app.command("posts")
+def posts(source: Source, target: Target, as_json: AsJson = False) -> None:
+    """Write posts as JSONL, Parquet or CSV.
+
+    Example: `folkmoot export posts --in T.jsonl --out T.parquet`
+    """
+    from folkmoot.formats import read_posts, write_posts
+
+    held = read_posts(source)
+    write_posts(held, target)
+    say({"posts": len(held), "file": str(target)}, as_json=as_json)
+
+
+@app.command("opinions")
+def opinions(
+    target: Target,
+    source: Annotated[Path | None, typer.Option("--in", help="A file of opinions.")] = None,
+    verdicts: Annotated[Path | None, typer.Option(help="Verdicts, whose opinions are taken.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the opinions of a file, or of verdicts, as JSONL that `--opinions` reads.
+
+    Example: `folkmoot export opinions --verdicts V.jsonl --out O.jsonl`
+    """
+    from folkmoot.formats import read_opinions, read_verdicts, write_opinions
+    from folkmoot.records import BadInput
+
+    if (source is None) == (verdicts is None):
+        raise BadInput("name exactly one of --in and --verdicts")
+    held = (
+        read_opinions(source)
+        if source
+        else {verdict.id: verdict.opinions for verdict in read_verdicts(Path(str(verdicts))) if verdict.opinions}
+    )
+    write_opinions(held, target)
+    say({"posts": len(held), "opinions": sum(map(len, held.values())), "file": str(target)}, as_json=as_json)
+
+
+@app.command("student")
+def student(
+    folder: Annotated[Path, typer.Argument(help="A student's folder.")],
+    dev: Annotated[Path | None, typer.Option(help="Labelled posts on which int8 must hold within 0.3 points.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a student as ONNX into its folder: float32, and int8 where dev shows that it is as good.
+
+    Example: `folkmoot export student runs/x/student --dev D.jsonl`
+    """
+    import numpy as np
+
+    from folkmoot.formats import read_posts
+    from folkmoot.students import StudentCard
+    from folkmoot.students.tokens import encode_texts, load_tokenizer
+    from folkmoot.training.export import export_student
+
+    card = StudentCard.load(folder)
+    ids = gold = None
+    if dev is not None:
+        held = [post for post in read_posts(dev, task=card.task) if post.label is not None]
+        ids = encode_texts(load_tokenizer(folder, max_tokens=card.max_tokens), [post.text for post in held])
+        gold = np.array([post.label == card.task.positive for post in held])
+    say(export_student(folder, dev_ids=ids, dev_gold=gold).model_dump(), as_json=as_json)

@@ -1,0 +1,40 @@
+"""`folkmoot run RECIPE.toml`: a whole loop from one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/offensive.toml.")],
+    out: Annotated[Path | None, typer.Option(help="The run folder; runs/NAME by default.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(envvar="FOLKMOOT_DATA", help="The folder of the recipe's files; ./data by default.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="In place of the recipe's seed.")] = None,
+    model: Annotated[str | None, typer.Option(help="Who speaks in the panel where no opinions are recorded.")] = None,
+    max_cost: Annotated[float | None, typer.Option(help="Stop cleanly at so many USD.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Stop cleanly after so many calls.")] = None,
+    price_in: Annotated[float, typer.Option(help="USD per million prompt tokens.")] = 0.0,
+    price_out: Annotated[float, typer.Option(help="USD per million completion tokens.")] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")] = False,
+) -> None:
+    """Run a recipe, or go on with it where it stopped.
+
+    Example: `folkmoot run recipes/offensive.toml --data data --out runs/offensive`
+    """
+    from folkmoot.cli.loop import finish, run_loop
+    from folkmoot.recipes.reading import read_recipe
+
+    what = read_recipe(recipe)
+    if seed is not None:
+        what = what.model_copy(update={"seed": seed})
+    folder = data or Path("data")
+    spending = {"max_cost": max_cost, "max_calls": max_calls, "price_in": price_in, "price_out": price_out}
+    trained = run_loop(
+        what, out or Path("runs") / recipe.stem, model=model, spending=spending, quiet=as_json, data=folder
+    )
+    finish(trained, as_json=as_json)

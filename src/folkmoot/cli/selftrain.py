@@ -1,0 +1,87 @@
+"""`folkmoot selftrain`: a few labels, a pool and a panel -> a student and a report."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Source = Literal["classifier", "panel", "both"]
+
+
+def selftrain(
+    task: Annotated[str, typer.Option(help="A shipped task or a task's TOML file.")],
+    labelled: Annotated[Path, typer.Option(help="Posts with gold labels.")],
+    dev: Annotated[Path, typer.Option(help="Posts with gold labels that choose between rounds; never trained on.")],
+    out: Annotated[Path, typer.Option(help="The run folder. The same command again goes on where it stopped.")],
+    pool: Annotated[Path | None, typer.Option(help="Unlabelled posts.")] = None,
+    opinions: Annotated[Path | None, typer.Option(help="Recorded opinions on pool posts, in place of calls.")] = None,
+    model: Annotated[str | None, typer.Option(help="Who speaks in the panel where no opinions are recorded.")] = None,
+    panel: Annotated[str, typer.Option(help="The panel.")] = "negotiation",
+    preset: Annotated[
+        Literal["folkmoot", "paper", "reference"],
+        typer.Option(
+            help="Rules that did best on dev here, the paper's, or the released code's. Options below override."
+        ),
+    ] = "folkmoot",
+    source: Annotated[Source | None, typer.Option(help="Whose word makes a pseudo-label.")] = None,
+    heard: Annotated[Literal["last", "first"] | None, typer.Option(help="Which round's agreement counts.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Pool posts a round.")] = None,
+    gamma: Annotated[float | None, typer.Option(min=-1, max=1, help="Weight of the PU (> 0) or NU (< 0) part.")] = None,
+    gamma_sweep: Annotated[str | None, typer.Option(help="Several gammas, such as '-0.1,0,0.1'; dev chooses.")] = None,
+    prior: Annotated[float, typer.Option(min=0.01, max=0.99, help="The pool's share of positives.")] = 0.5,
+    estimate_prior: Annotated[bool, typer.Option(help="Also estimate that share, for the report.")] = False,
+    encoder: Annotated[str, typer.Option(help="`embedded` or a transformers folder.")] = "embedded",
+    tune_encoder: Annotated[bool, typer.Option(help="Train the encoder too.")] = False,
+    committee: Annotated[
+        int | None, typer.Option(min=0, help="Pupils that label the pool for the student; 0: none.")
+    ] = None,
+    lexical: Annotated[bool | None, typer.Option(help="Add the n-gram tower, and write the fast student.")] = None,
+    abstain_accuracy: Annotated[
+        float | None, typer.Option(help="Abstain so that the rest is this accurate on dev.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seeds every random choice.")] = 0,
+    max_cost: Annotated[float | None, typer.Option(help="Stop cleanly at so many USD.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Stop cleanly after so many calls.")] = None,
+    price_in: Annotated[float, typer.Option(help="USD per million prompt tokens.")] = 0.0,
+    price_out: Annotated[float, typer.Option(help="USD per million completion tokens.")] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")] = False,
+) -> None:
+    """Learn a student from a few labels, a pool of unlabelled posts and a panel.
+
+    Example: `folkmoot selftrain --task offensive --labelled L.jsonl --pool P.jsonl --dev D.jsonl --opinions O.jsonl
+    --out runs/x --tune-encoder`
+    """
+    from folkmoot.cli.loop import finish, run_loop
+    from folkmoot.recipes.low_resource import PRESETS, LowResource
+
+    chosen = copy.deepcopy(PRESETS[preset])
+    rounds, loss, agreement = chosen["rounds"], chosen["rounds"]["loss"], chosen["rounds"]["agreement"]
+    for place, field, value in (
+        (rounds, "batch", batch), (agreement, "source", source), (agreement, "heard", heard), (loss, "gamma", gamma),
+        (loss, "prior", prior), (chosen, "lexical", lexical),
+    ):  # fmt: skip
+        if value is not None:
+            place[field] = value
+    if committee is not None:
+        chosen["distillation"] = {"members": committee} if committee else None
+    chosen["panel"] = {**chosen.get("panel", {}), "name": panel}
+    recipe = LowResource.model_validate(
+        {
+            "task": task,
+            "labelled": str(labelled),
+            "pool": str(pool) if pool else None,
+            "dev": str(dev),
+            "opinions": str(opinions) if opinions else None,
+            "seed": seed,
+            "encoder": {"base": encoder, "tune": tune_encoder},
+            "estimate_prior": estimate_prior,
+            "abstain_accuracy": abstain_accuracy,
+            **chosen,
+        }
+    )
+    gammas = [float(value) for value in gamma_sweep.split(",")] if gamma_sweep else None
+    spending = {"max_cost": max_cost, "max_calls": max_calls, "price_in": price_in, "price_out": price_out}
+    finish(run_loop(recipe, out, model=model, gammas=gammas, spending=spending, quiet=as_json), as_json=as_json)
