@@ -93,7 +93,7 @@ async def test_a_lasting_fault_is_call_failed_and_not_a_reply(fault: Behaviour) 
     async with loopback(fault) as server:
         with pytest.raises(CallFailed) as failed:
             await complete(server, timeout_seconds=0.1)
-    expected = QUICK.overload_tries if "429" in str(failed.value) else QUICK.tries
+    expected = QUICK.overload_tries if "HTTP 429" in str(failed.value) else QUICK.tries
     assert len(server.bodies) == expected
     assert f"{expected} tries" in str(failed.value)
 

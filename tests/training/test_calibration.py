@@ -1,0 +1,59 @@
+"""Calibration, abstention, the prior, and the small scores of training."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from folkmoot.records import BadInput
+from folkmoot.training.calibration import choose_abstention, fit_platt
+from folkmoot.training.prior import estimate_prior
+from folkmoot.training.scores import macro_f1, sigmoid
+
+
+def test_platt_finds_the_scale_and_shift_that_made_the_labels() -> None:
+    dice = np.random.default_rng(0)
+    logits = dice.normal(size=20_000)
+    gold = dice.random(20_000) < sigmoid(2 * logits - 1)
+    scales, shift = fit_platt(logits[:, None], gold)
+    assert scales[0] == pytest.approx(2, abs=0.1)
+    assert shift == pytest.approx(-1, abs=0.1)
+
+
+def test_platt_weighs_a_tower_that_knows_nothing_at_nothing() -> None:
+    dice = np.random.default_rng(0)
+    knows, noise = dice.normal(size=5000), dice.normal(size=5000)
+    gold = dice.random(5000) < sigmoid(3 * knows)
+    scales, _ = fit_platt(np.stack([knows, noise], axis=1), gold)
+    assert abs(scales[1]) < 0.1 * scales[0]
+
+
+def test_platt_refuses_one_class() -> None:
+    with pytest.raises(BadInput, match="one label"):
+        fit_platt(np.zeros((3, 1)), np.array([True, True, True]))
+
+
+def test_abstention_leaves_out_just_the_doubtful_posts() -> None:
+    probabilities = np.array([0.95, 0.9, 0.55, 0.52, 0.1, 0.05])
+    gold = np.array([True, True, False, False, False, False])
+    margin = choose_abstention(probabilities, gold, accuracy=1.0)
+    decided = np.abs(probabilities - 0.5) >= margin
+    assert decided.tolist() == [True, True, False, False, True, True]
+    assert choose_abstention(probabilities, gold, accuracy=0.5) == 0
+
+
+@pytest.mark.parametrize("prior", [0.2, 0.5, 0.8])
+def test_the_prior_of_a_shifted_pool_is_found(prior: float) -> None:
+    # Two normals a distance of 3 apart; the classifier is exact for balanced labels.
+    dice = np.random.default_rng(1)
+    positive = dice.random(20_000) < prior
+    x = dice.normal(size=20_000) + np.where(positive, 1.5, -1.5)
+    assert estimate_prior(sigmoid(3 * x), labelled_prior=0.5) == pytest.approx(prior, abs=0.02)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+def test_macro_f1_lies_between_0_and_1_and_does_not_care_which_label_is_positive(pairs: list[tuple[bool, bool]]) -> None:
+    gold, said = np.array([g for g, _ in pairs]), np.array([s for _, s in pairs])
+    score = macro_f1(gold, said)
+    assert 0 <= score <= 1
+    assert macro_f1(~gold, ~said) == pytest.approx(score)
