@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from folkmoot.panels.agreement import CLASSIFIER, WORST_FIRST, decide, final_opinions
-from folkmoot.records import Opinion, Outcome
+from folkmoot.panels.agreement import WORST_FIRST, decide, final_opinions
+from folkmoot.records import CLASSIFIER, Opinion, Outcome
 
 
 def opinion(agent: str, label: str | None, round: int = 0, outcome: Outcome = Outcome.REFUSED) -> Opinion:

@@ -7,8 +7,8 @@ from mild import MANNERS, POST, WEATHER, classifier_saying, pair, role_of, round
 
 from folkmoot.models.chat import call_key
 from folkmoot.models.scripted import ScriptedModel
-from folkmoot.panels import CLASSIFIER, Negotiation
-from folkmoot.records import BadInput, CallFailed, EndpointDown, Outcome
+from folkmoot.panels import Negotiation
+from folkmoot.records import CLASSIFIER, BadInput, CallFailed, EndpointDown, Outcome
 
 DIFFER_THEN_KIND = {
     "moderator": [says("rude", 0.7, "It mocks the baker."), says("kind", 0.6, "Granted, it is about the cake.")],

@@ -1,7 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folkmoot.records import BudgetReached
@@ -72,6 +72,7 @@ def test_a_failed_call_gives_its_reservation_back() -> None:
     assert (budget.reserved_usd, budget.spent_usd) == (0, 0)
 
 
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.floats(0, 1), max_size=30), st.floats(0.1, 5))
 def test_reserved_calls_that_cost_what_was_expected_never_pass_the_limit(costs: list[float], limit: float) -> None:
     budget = Budget(max_cost_usd=limit)
@@ -82,3 +83,10 @@ def test_reserved_calls_that_cost_what_was_expected_never_pass_the_limit(costs: 
         except BudgetReached:
             assert budget.spent_usd + cost > limit or budget.spent_usd >= limit
     assert budget.spent_usd <= limit
+
+
+def test_no_reservation_is_left_when_nothing_is_in_flight() -> None:
+    budget = Budget(max_cost_usd=10)
+    with budget.reserve(0.1), budget.reserve(0.2), budget.reserve(0.3):
+        assert budget.reserved_usd == pytest.approx(0.6)
+    assert budget.reserved_usd == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from judges_for_runs import posts, verdict_on
 
@@ -162,6 +162,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.dictionaries(st.text(), values, max_size=5))
 def test_any_configuration_survives_being_written_as_toml(configuration: dict[str, Any]) -> None:
     manifest = make_manifest(configuration, {})

@@ -186,7 +186,7 @@ async def test_the_runner_keeps_the_slots_full_and_takes_little_cpu(log: Verdict
     await judge_posts(LengthJudge(seconds=0.05), posts(1000), log=log, concurrency=64)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     ideal = 0.05 * -(-1000 // 64)
-    assert seconds < 1.6 * ideal
+    assert seconds < 2.5 * ideal  # 1.1 measured; the margin is for busy machines
     assert cpu / 1000 < 0.5e-3  # 0.1 ms measured
 
 

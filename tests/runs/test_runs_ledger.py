@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from folkmoot.records import StorageFailed
@@ -121,6 +121,7 @@ def test_media_are_kept_as_the_hash_of_their_bytes(ledger: Ledger) -> None:
     )
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)))
 def test_any_request_without_media_survives_as_it_is(value: object) -> None:
     request = {"messages": [{"role": "user", "content": "x"}], "extra": value}

@@ -129,15 +129,16 @@ def test_shards_are_checked_before_ray_is_joined(tmp_path: Path) -> None:
 def test_a_killed_driver_loses_no_shard_and_the_same_command_goes_on(ray, tmp_path: Path) -> None:
     shards = write_shards(tmp_path)
     program = (
-        "import functools, json, sys, ray\n"
+        "import functools, json, sys\n"
         "from judges_for_runs import KillingJudge\n"
         "from folkmoot.runs import judge_on_ray\n"
-        "ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, address='local')\n"
         "build = functools.partial(KillingJudge, sys.argv[1], stop_seconds=0.15)\n"
-        "judge_on_ray(build, json.loads(sys.argv[2]), sys.argv[1] + '/out', workers=2, concurrency=1)\n"
+        "out, address = sys.argv[1] + '/out', sys.argv[3]\n"
+        "judge_on_ray(build, json.loads(sys.argv[2]), out, workers=2, concurrency=1, address=address)\n"
     )
     environment = os.environ | {"PYTHONPATH": HERE, "RAY_USAGE_STATS_ENABLED": "0"}
-    command = [sys.executable, "-c", program, str(tmp_path), json.dumps(shards)]
+    address = ray.get_runtime_context().gcs_address  # one cluster: the dead driver's workers live on for a moment
+    command = [sys.executable, "-c", program, str(tmp_path), json.dumps(shards), address]
     driver = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").glob("*.done")) and driver.poll() is None and time.monotonic() < deadline:

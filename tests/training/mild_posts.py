@@ -13,7 +13,13 @@ TASK = Task(
     labels=(Label(name="tea", definition="It is about tea."), Label(name="rain", definition="It is about rain.")),
     positive="tea",
 )
-TEA = ["a warm cup of tea", "the kettle sings", "green leaves in a pot", "milk and sugar please", "biscuits with a brew"]
+TEA = [
+    "a warm cup of tea",
+    "the kettle sings",
+    "green leaves in a pot",
+    "milk and sugar please",
+    "biscuits with a brew",
+]
 RAIN = ["clouds over the hill", "my umbrella broke", "puddles in the street", "drops on the window", "a wet coat"]
 ENDS = ["this morning", "again today", "with my sister", "at the station", "before work", "and I smile"]
 

@@ -52,7 +52,9 @@ def test_the_prior_of_a_shifted_pool_is_found(prior: float) -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
-def test_macro_f1_lies_between_0_and_1_and_does_not_care_which_label_is_positive(pairs: list[tuple[bool, bool]]) -> None:
+def test_macro_f1_lies_between_0_and_1_and_does_not_care_which_label_is_positive(
+    pairs: list[tuple[bool, bool]],
+) -> None:
     gold, said = np.array([g for g, _ in pairs]), np.array([s for _, s in pairs])
     score = macro_f1(gold, said)
     assert 0 <= score <= 1

@@ -128,7 +128,9 @@ def test_gamma_zero_without_agreed_posts_is_the_supervised_risk() -> None:
     targets = (torch.arange(20) % 3 == 0).float()
     codes = torch.where(targets > 0.5, P, N)
     settings_ = PnuSettings(gamma=0, prior=0.3)
-    assert float(pnu(logits, codes, targets, settings=settings_)) == pytest.approx(float(pn(logits, targets, prior=0.3)))
+    assert float(pnu(logits, codes, targets, settings=settings_)) == pytest.approx(
+        float(pn(logits, targets, prior=0.3))
+    )
 
 
 def test_the_balanced_supervised_risk_is_plain_cross_entropy() -> None:

@@ -59,7 +59,9 @@ def test_every_pool_post_is_used_once_and_every_round_is_on_record(learner: Froz
         assert r.agreed_positive + r.agreed_negative + r.disagreed + r.left_out == r.batch
 
 
-def test_a_round_is_kept_only_where_dev_improves_and_its_lessons_only_then(learner: FrozenLearner, tmp_path: Path) -> None:
+def test_a_round_is_kept_only_where_dev_improves_and_its_lessons_only_then(
+    learner: FrozenLearner, tmp_path: Path
+) -> None:
     trained = finish(learner, tmp_path)
     best = trained.rounds[0].dev_macro_f1
     for r in trained.rounds[1:]:

@@ -62,6 +62,8 @@ def judge(
             "price": Price(input_usd_per_million=price_in, output_usd_per_million=price_out),
         }
     )  # fmt: skip
+    if on == "ray" and (max_cost is not None or max_calls is not None):
+        raise BadInput("--max-cost and --max-calls hold for one process; leave them out with --on ray")
     if on == "ray":
         summary = judge_elsewhere(spec, posts, out, workers=workers, concurrency=concurrency, max_failures=max_failures)
     else:
@@ -102,7 +104,7 @@ def judge_here(
     configuration = {"verb": "judge", "judge": spec.model_dump(mode="json", exclude_none=True)}
     with RunFolder.open(folder, configuration, inputs=inputs) as run:
         spent = run.ledger.totals() if spec.panel else None
-        budget = Budget(**limits, spent_usd=spent.cost_usd if spent else 0.0, calls=spent.calls if spent else 0)
+        budget = Budget(**limits, spent_usd=spent.cost_usd if spent else 0.0, calls=spent.attempts if spent else 0)
         opened: list[Any] = []
         built = build_judge(spec, run=run, budget=budget, opened=opened)
         with ProgressLine(quiet=quiet) as line:
@@ -113,7 +115,7 @@ def judge_here(
                         built, posts, log=run.verdict_log, concurrency=concurrency, on_progress=line,
                         ledger=run.ledger if spec.panel else None, max_failure_share=max_failures,
                     ),
-                    lambda: write_atomically(out, b"".join(run.verdict_log.lines([post.id for post in posts]))),
+                    lambda: write_atomically(out, b"".join(line + b"\n" for line in run.verdict_log.lines([post.id for post in posts]))),
                 )
             )  # fmt: skip
     return summary

@@ -71,7 +71,10 @@ def run_loop(
         price = Price(
             input_usd_per_million=spending.get("price_in", 0.0), output_usd_per_million=spending.get("price_out", 0.0)
         )
-        budget = Budget(spending.get("max_cost"), spending.get("max_calls"))
+        spent = run.ledger.totals()
+        budget = Budget(
+            spending.get("max_cost"), spending.get("max_calls"), spent_usd=spent.cost_usd, calls=spent.attempts
+        )
         return load_model(str(model), ledger=run.ledger, budget=budget, price=price)
 
     command = shlex.join(["folkmoot", *sys.argv[1:]])

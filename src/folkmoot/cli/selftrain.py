@@ -65,6 +65,8 @@ def selftrain(
     ):  # fmt: skip
         if value is not None:
             place[field] = value
+    if preset == "folkmoot" and not tune_encoder and heard is None:
+        agreement["heard"] = "last"  # a frozen encoder gains from more lessons, a tuned one from surer ones; on dev
     if committee is not None:
         chosen["distillation"] = {"members": committee} if committee else None
     chosen["panel"] = {**chosen.get("panel", {}), "name": panel}

@@ -1,6 +1,6 @@
 """Posts -> Verdicts by prompted agents: direct, chain of thought, few shot, negotiation; and recorded opinions."""
 
-from folkmoot.panels.agreement import CLASSIFIER, Decision, Rule, decide, final_opinions
+from folkmoot.panels.agreement import Decision, Rule, decide, final_opinions
 from folkmoot.panels.chain_of_thought import ChainOfThought
 from folkmoot.panels.direct import Direct
 from folkmoot.panels.few_shot import FewShot
@@ -9,7 +9,6 @@ from folkmoot.panels.recorded import RecordedOpinions
 from folkmoot.panels.registry import PANELS, build_panel
 
 __all__ = [
-    "CLASSIFIER",
     "PANELS",
     "ChainOfThought",
     "Decision",

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from folkmoot.records import Opinion, Outcome, Record
+from folkmoot.records import CLASSIFIER, Opinion, Outcome, Record
 
 Rule = Literal["paper", "reference"]
 
-CLASSIFIER = "classifier"
-"""The agent name of a classifier's opinion among a panel's."""
 
 WORST_FIRST = (
     Outcome.CALL_FAILED,

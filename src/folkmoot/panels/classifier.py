@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from folkmoot.panels.agreement import CLASSIFIER
-from folkmoot.records import BadInput, Judge, Opinion, Post, Task, Verdict
+from folkmoot.records import CLASSIFIER, BadInput, Judge, Opinion, Post, Task, Verdict
 
 Classifier = Judge | Callable[[Post], Awaitable[Verdict]]
 """A Judge, or a function that judges a post."""

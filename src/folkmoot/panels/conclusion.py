@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from folkmoot.models.media_parts import MediaMissing
-from folkmoot.panels.agreement import CLASSIFIER, Decision
-from folkmoot.records import Opinion, Outcome, Post, Sentence, Task, Verdict
+from folkmoot.panels.agreement import Decision
+from folkmoot.records import CLASSIFIER, Opinion, Outcome, Post, Sentence, Task, Verdict
 
 
 def conclude(

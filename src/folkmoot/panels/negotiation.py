@@ -15,12 +15,12 @@ from folkmoot.models.chat import ChatModel, Sampling
 from folkmoot.models.media_parts import MediaMissing
 from folkmoot.models.untrusted import data_block
 from folkmoot.panels.agent import SAMPLING, Agent, Said, Shown, show, sketch
-from folkmoot.panels.agreement import CLASSIFIER, decide
+from folkmoot.panels.agreement import decide
 from folkmoot.panels.classifier import Classifier, hear
 from folkmoot.panels.conclusion import conclude, conclude_without_media
 from folkmoot.panels.reply import reply_form
 from folkmoot.panels.together import together
-from folkmoot.records import BadInput, CallPlan, Judge, Opinion, Post, Task, Verdict
+from folkmoot.records import CLASSIFIER, BadInput, CallPlan, Judge, Opinion, Post, Task, Verdict
 
 Question = tuple[Agent, dict[str, Any]]
 

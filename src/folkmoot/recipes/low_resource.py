@@ -191,7 +191,10 @@ async def run_low_resource(
         elif model_for is not None and settings.agreement.source is not Source.CLASSIFIER:
             model = model_for(run)
             panel_for = lambda classifier: build_panel(  # noqa: E731
-                recipe.panel.name, task, model, **panel_options(recipe.panel, classifier)
+                recipe.panel.name,
+                task,
+                model,
+                **panel_options(recipe.panel, classifier if settings.agreement.source is Source.BOTH else None),
             )
         announce("reading", note=f"{len(labelled)} labelled, {len(pool)} in the pool, {len(dev)} for dev")
         table = [*labelled, *pool, *dev]
@@ -388,8 +391,8 @@ def check_labels(posts: Sequence[Post], path: Path) -> None:
             raise BadInput(f"{path}: post '{post.id}' has no label; every post of this file needs one")
 
 
-def panel_options(choice: PanelChoice, classifier: Judge) -> dict[str, Any]:
-    """The options of the chosen panel: only negotiation hears the classifier."""
+def panel_options(choice: PanelChoice, classifier: Judge | None) -> dict[str, Any]:
+    """The options of the chosen panel: only negotiation hears the classifier, and only where both have a say."""
     return {"classifier": classifier, "preset": choice.preset} if choice.name == "negotiation" else {}
 
 

@@ -19,13 +19,14 @@ from folkmoot.records.evidence import Evidence
 from folkmoot.records.judge import CallPlan, Judge
 from folkmoot.records.lesson import Lesson, Membership
 from folkmoot.records.observation import Observation
-from folkmoot.records.opinion import Opinion
+from folkmoot.records.opinion import CLASSIFIER, Opinion
 from folkmoot.records.outcome import Outcome
 from folkmoot.records.post import Media, MediaType, Post
 from folkmoot.records.task import Label, Task
 from folkmoot.records.verdict import Sentence, Span, Verdict
 
 __all__ = [
+    "CLASSIFIER",
     "BadInput",
     "BadRecord",
     "BudgetReached",

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from folkmoot.records.base import Record
 from folkmoot.records.outcome import Outcome
 
+CLASSIFIER = "classifier"
+"""The agent under whose name a panel keeps the opinion of the classifier that it heard."""
+
 
 class Opinion(Record):
     """What one agent said in one round. `label` is set if and only if the outcome is `labelled`.

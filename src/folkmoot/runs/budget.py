@@ -70,6 +70,7 @@ class Budget:
         self.spent_usd = spent_usd
         self.calls = calls
         self.reserved_usd = 0.0
+        self._in_flight = 0
 
     def admit(self, expected_cost_usd: float = 0.0) -> None:
         """Nothing; the call is counted and may be sent.
@@ -105,9 +106,12 @@ class Budget:
         """
         self.admit(expected_cost_usd)
         self.reserved_usd += expected_cost_usd
+        self._in_flight += 1
         spending = Spending()
         try:
             yield spending
         finally:
-            self.reserved_usd -= expected_cost_usd
+            self._in_flight -= 1
+            # Exactly nothing where nothing is in flight: sums and differences of floats leave a residue.
+            self.reserved_usd = self.reserved_usd - expected_cost_usd if self._in_flight else 0.0
             self.spend(spending.cost_usd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -112,5 +113,5 @@ class LexicalTower:
                 weights, idf = (np.zeros(BUCKETS, dtype=np.float32) for _ in range(2))
                 weights[held["used"]], idf[held["used"]] = held["weights"], held["idf"]
                 return cls(weights, idf, float(held["bias"]))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise BadInput(f"{path} cannot be read ({type(error).__name__}); train or copy the student again") from None

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from folkmoot.records import BadInput, Lesson, Membership, Outcome, Post, Record, Task, Verdict
+from folkmoot.records import CLASSIFIER, BadInput, Lesson, Membership, Outcome, Post, Record, Task, Verdict
 
 
 class Source(StrEnum):
@@ -62,8 +62,8 @@ def gold_lessons(posts: Iterable[Post], task: Task) -> list[Lesson]:
 
 
 def agreed_in_first_round(verdict: Verdict) -> bool:
-    """Whether every agent gave the same label in round 0."""
-    first = [opinion for opinion in verdict.opinions if opinion.round == 0]
+    """Whether every agent gave the same label in round 0; the classifier is no agent."""
+    first = [opinion for opinion in verdict.opinions if opinion.round == 0 and opinion.agent != CLASSIFIER]
     return bool(first) and all(o.outcome is Outcome.LABELLED for o in first) and len({o.label for o in first}) == 1
 
 

@@ -62,7 +62,7 @@ def write_student(
     gold = np.array([post.label == task.positive for post in dev])
     towers: list[Tower] = []
     columns: list[NDArray[np.float64]] = []
-    int8: dict[str, Any] = Field(default_factory=dict)
+    int8: dict[str, Any] = {}
     # The card is written twice: the runtimes read it before the calibration is known.
     card = StudentCard(
         name=name,

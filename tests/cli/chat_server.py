@@ -1,0 +1,58 @@
+"""A chat endpoint of the tests' own, on loopback: slow enough to be killed in the middle, and it counts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+
+def make_app(log: Path, delay_seconds: float) -> web.Application:
+    """Answers every request with the label that the post's text names, and appends a line to `log`."""
+
+    async def complete(request: web.Request) -> web.Response:
+        import asyncio
+
+        body = await request.json()
+        with log.open("a") as stream:
+            stream.write(json.dumps(body["messages"]) + "\n")
+        await asyncio.sleep(delay_seconds)
+        label = "offensive" if "rude" in json.dumps(body["messages"][-1]) else "ok"
+        schema = body["response_format"]["json_schema"]["schema"]
+        values = {
+            "label": label,
+            "confidence": 0.9,
+            "reason": "It says so.",
+            "rationale": "It says so.",
+            "reasoning": "So.",
+        }
+        content = json.dumps({name: values.get(name, "x") for name in schema["properties"]})
+        return web.json_response(
+            {
+                "choices": [{"message": {"content": content}, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 100, "completion_tokens": 10},
+            }
+        )
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", complete)
+    return app
+
+
+async def announce(app: web.Application) -> None:
+    """Print the address once the server listens."""
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    print(runner.addresses[0][1], flush=True)
+
+
+if __name__ == "__main__":
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(announce(make_app(Path(sys.argv[1]), float(sys.argv[2]))))
+    loop.run_forever()

@@ -1,0 +1,178 @@
+"""The text student: a Judge from a folder, whatever runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mild_posts import TASK, make_posts
+
+from folkmoot.records import BadInput, Judge, Outcome, Post, Verdict
+from folkmoot.students import StudentCard, TextStudent
+from folkmoot.students.lexical import LexicalTower, inverse_frequencies, lexical_features, ngrams
+from folkmoot.students.text import normalise_text
+from folkmoot.supervision import gold_lessons
+from folkmoot.training.distillation import fit_lexical, fit_student
+from folkmoot.training.frozen import FrozenSettings
+from folkmoot.training.learner import FrozenLearner, TunedLearner
+from folkmoot.training.lexical import LexicalTable
+from folkmoot.training.student import write_student
+
+TAUGHT = make_posts(60, seed=1, prefix="t")
+DEV = make_posts(40, seed=2, prefix="d")
+NEW = make_posts(30, seed=3, prefix="n")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A student of both towers, exported."""
+    path = tmp_path_factory.mktemp("student")
+    table = [*TAUGHT, *DEV]
+    learner = FrozenLearner(table, settings=FrozenSettings(steps=60))
+    lessons = gold_lessons(TAUGHT, TASK)
+    rows = {post.id: row for row, post in enumerate(table)}
+    lexical = fit_lexical(LexicalTable([normalise_text(post.text) for post in table]), rows, lessons)
+    pupil = fit_student(learner, lessons, seed=0)
+    write_student(
+        path, name="drinks", task=TASK, learner=learner, pupil=pupil, lexical=lexical, dev=DEV, lessons=lessons
+    )
+    return path
+
+
+async def judge_together(student: TextStudent, posts: Sequence[Post]) -> list[Verdict]:
+    return await asyncio.gather(*(student.judge(post) for post in posts))
+
+
+def test_it_is_a_judge_that_learned_its_task(folder: Path) -> None:
+    student = TextStudent.load(folder)
+    assert isinstance(student, Judge)
+    assert student.name == "drinks:v1"
+    verdicts = asyncio.run(judge_together(student, NEW))
+    assert [v.id for v in verdicts] == [post.id for post in NEW]
+    assert np.mean([v.label == post.label for v, post in zip(verdicts, NEW, strict=True)]) > 0.9
+
+
+def test_a_post_gets_the_same_bytes_alone_and_among_others(folder: Path) -> None:
+    student = TextStudent.load(folder)
+    together = student.verdicts(NEW)
+    alone = [student.verdicts([post])[0] for post in reversed(NEW)][::-1]
+    assert [v.to_line() for v in together] == [v.to_line() for v in alone]
+    assert [v.to_line() for v in asyncio.run(judge_together(student, NEW))] == [v.to_line() for v in together]
+
+
+def test_onnx_and_torch_agree(folder: Path) -> None:
+    texts = [post.text for post in NEW]
+    plain = TextStudent.load(folder, runtime="model.onnx").probabilities(texts)
+    torch = TextStudent.load(folder, runtime="torch").probabilities(texts)
+    assert np.abs(plain - torch).max() < 1e-4
+
+
+def test_it_runs_where_torch_cannot_be_imported(folder: Path) -> None:
+    program = f"""
+import sys, json
+class NoTorch:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in ("torch", "transformers", "sklearn", "scipy"):
+            raise ImportError(name)
+sys.meta_path.insert(0, NoTorch())
+from folkmoot.records import Post
+from folkmoot.students import TextStudent
+student = TextStudent.load({str(folder)!r})
+print(json.dumps([student.runtime, student.verdicts([Post(id="a", text="a warm cup of tea")])[0].label]))
+"""
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    runtime, label = json.loads(printed)
+    assert runtime.startswith("onnxruntime:")
+    assert label == "tea"
+
+
+def test_within_its_margin_it_abstains_and_keeps_the_probabilities(folder: Path) -> None:
+    student = TextStudent.load(folder)
+    doubtful = {"scale": 0.0, "lexical_scale": 0.0, "shift": 0.2, "abstain_within": 0.1}  # P(positive) = 0.55
+    calibration = student.card.calibration.model_copy(update=doubtful)
+    student.card = student.card.model_copy(update={"calibration": calibration})
+    verdict = student.verdicts([NEW[0]])[0]
+    assert verdict.outcome is Outcome.ABSTAINED
+    assert verdict.label is None
+    assert verdict.probabilities == {"tea": 0.5498, "rain": 0.4502}
+
+
+def test_a_post_without_text_is_an_outcome_not_a_label(folder: Path) -> None:
+    verdict = TextStudent.load(folder).verdicts([Post(id="e", text="  ")])[0]
+    assert verdict.outcome is Outcome.MEDIA_MISSING
+    assert verdict.label is None
+
+
+def test_a_damaged_card_is_named_by_file_and_field(folder: Path, tmp_path: Path) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    card["max_tokens"] = "many"
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    with pytest.raises(BadInput, match=r"card\.json, field 'max_tokens'"):
+        TextStudent.load(tmp_path)
+
+
+def test_a_folder_without_a_card_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="folkmoot selftrain"):
+        StudentCard.load(tmp_path)
+
+
+def test_a_damaged_lexical_tower_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "lexical.npz").write_bytes((folder / "lexical.npz").read_bytes()[:100])
+    with pytest.raises(BadInput, match=r"lexical\.npz cannot be read"):
+        LexicalTower.load(tmp_path)
+
+
+def test_the_lexical_tower_alone_needs_no_runtime(folder: Path, tmp_path: Path) -> None:
+    table = LexicalTable([normalise_text(post.text) for post in [*TAUGHT, *DEV]])
+    rows = {post.id: row for row, post in enumerate([*TAUGHT, *DEV])}
+    lessons = gold_lessons(TAUGHT, TASK)
+    tower = fit_lexical(table, rows, lessons)
+    student = write_student(
+        tmp_path, name="fast", task=TASK, learner=None, pupil=None, lexical=tower, dev=DEV, lessons=lessons
+    )
+    assert student.runtime == "numpy"
+    assert not (tmp_path / "model.safetensors").exists()
+    assert np.mean([v.label == post.label for v, post in zip(student.verdicts(NEW), NEW, strict=True)]) > 0.9
+
+
+@pytest.mark.slow
+def test_a_tuned_student_learns_and_repeats_itself(tmp_path: Path) -> None:
+    lessons = gold_lessons(TAUGHT[:32], TASK)
+    posts = [*TAUGHT, *DEV]
+    logits: list[Any] = []
+    for _ in range(2):
+        pupil = fit_student(TunedLearner(posts), lessons, seed=5)
+        logits.append(pupil.logits([post.id for post in DEV]))
+    assert np.array_equal(logits[0], logits[1])
+    gold = np.array([post.label == "tea" for post in DEV])
+    assert ((logits[0] > 0) == gold).mean() > 0.8
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.text(max_size=80))
+def test_any_text_has_finite_features_of_length_one_a_kind(text: str) -> None:
+    normal = normalise_text(text)
+    idf = inverse_frequencies([normal, normal])
+    buckets, values = lexical_features(normal, idf)
+    assert len(buckets) == len(values)
+    assert np.isfinite(values).all()
+    words, runs = ngrams(normal)
+    assert float((values**2).sum()) == pytest.approx(bool(words) + bool(runs), abs=1e-4)
+
+
+def test_a_saved_tower_says_the_same(tmp_path: Path) -> None:
+    table = LexicalTable([post.text for post in TAUGHT])
+    tower = table.fit(list(range(60)), np.array([float(post.label == "tea") for post in TAUGHT]))
+    tower.save(tmp_path)
+    texts = [post.text for post in NEW]
+    assert np.allclose(LexicalTower.load(tmp_path).logits(texts), tower.logits(texts), atol=1e-6)
+    assert np.allclose(table.logits(tower)[:5], tower.logits([post.text for post in TAUGHT[:5]]), atol=1e-5)
