@@ -80,7 +80,7 @@ async def run_folkmoot(url: str, posts: int, slots: int) -> dict[str, Any]:
         await judge_posts(panel, invented, log=log, concurrency=2 * slots, total=posts)
         seconds = time.perf_counter() - started
         totals = ledger.totals()
-        requests = [record for record in sample_requests(ledger, log)]
+        requests = sample_requests(ledger, log)
         ledger.close()
         await model.aclose()
     spent, peak = used()

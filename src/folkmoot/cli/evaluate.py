@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,6 +68,9 @@ def evaluate(
 
 def judge_now(name: str, posts: list[Post]) -> list[Verdict]:
     """A judge's verdicts on posts, without a run folder: for judges that cost nothing."""
+    import asyncio
+    import tempfile
+
     from folkmoot.recipes.judges import build_judge, find_judge
     from folkmoot.records import BadInput
     from folkmoot.runs import VerdictLog, judge_posts

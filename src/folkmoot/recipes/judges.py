@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import difflib
+import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import ValidationError
 
 from folkmoot.formats import load_task, read_opinions, read_posts
 from folkmoot.models.chat import ChatModel, Sampling
+from folkmoot.models.ledgered import LedgeredModel
+from folkmoot.models.loading import load_model
 from folkmoot.panels import PANELS, RecordedOpinions, build_panel
-from folkmoot.records import BadInput, Judge, Record, Task
-from folkmoot.runs import Budget, Price, RunFolder
+from folkmoot.records import BadInput, BadRecord, Judge, Record, Task
+from folkmoot.runs import Budget, Ledger, Price, RunFolder
 from folkmoot.students import TextStudent
 from folkmoot.students.card import CARD_FILE
 
+REPLY_TOKENS = 256
+PATHS = ("student", "opinions", "classifier", "examples", "ledger")
+
 
 class JudgeSpec(Record):
-    """Who judges, in plain values, so that it can be sent to another process and written into `run.toml`.
+    """Who judges, in plain values, so that it can be sent to another process and read from a recipe.
 
-    Exactly one of `student` (a folder), `panel` (a name) and `opinions` (a file) decides; the rest serves a panel.
+    A `student` (a folder) decides, or a `panel` (a name), whose calls a file of `opinions` can take the place of;
+    opinions alone will do. The rest serves a panel.
     """
 
     student: str | None = None
@@ -33,6 +43,11 @@ class JudgeSpec(Record):
     ledger: str | None = None
     """A run folder whose ledger a worker of another process keeps for itself."""
 
+    @property
+    def calls_model(self) -> bool:
+        """Whether judging takes a model's calls."""
+        return self.panel is not None and self.opinions is None
+
     def files(self) -> dict[str, Path]:
         """The files that the judge is made of, whose hashes belong to the run."""
         named = {"opinions": self.opinions, "examples": self.examples}
@@ -42,9 +57,20 @@ class JudgeSpec(Record):
                 files[name] = Path(folder) / CARD_FILE
         return files
 
+    def anchored(self, folder: Path | None = None) -> JudgeSpec:
+        """The same spec with absolute paths, relative ones taken from `folder`; by default from the current one."""
+        folder = (folder or Path()).absolute()
+        found = {name: str(folder / path) for name in PATHS if (path := getattr(self, name))}
+        if self.task and self.task.endswith(".toml"):
+            found["task"] = str(folder / self.task)
+        kind, colon, path = self.model.partition(":")
+        if colon and kind in ("transformers", "replay"):
+            found["model"] = f"{kind}:{folder / path}"
+        return self.model_copy(update=found)
+
 
 def find_judge(name: str) -> JudgeSpec:
-    """The spec of what `--judge` names: a student's folder, a run that left one, or a panel.
+    """The spec of what `--judge` names: a student's folder, a run that left one, a recipe's TOML file, or a panel.
 
     Raises:
         BadInput: it is none of these.
@@ -54,13 +80,45 @@ def find_judge(name: str) -> JudgeSpec:
         return JudgeSpec(student=name)
     if (folder / "student" / CARD_FILE).exists():
         return JudgeSpec(student=str(folder / "student"))
-    if name.partition(":")[0] in PANELS:
+    if name.endswith(".toml"):
+        return read_judge(folder)
+    plain = name.partition(":")[0]
+    if plain in PANELS:
         return JudgeSpec(panel=name)
     if folder.exists():
         raise BadInput(f"{name} is no student's folder and no run that left one: it has no {CARD_FILE}")
     raise BadInput(
-        f"no judge '{name}': give a student's folder, a run folder, or one of the panels {', '.join(PANELS)}"
+        f"no judge '{name}'{_nearest(plain, list(PANELS))}: give a student's folder, a run folder, a recipe's .toml "
+        f"file, or one of the panels {', '.join(PANELS)}"
     )
+
+
+def read_judge(path: Path) -> JudgeSpec:
+    """The judge of a recipe with `kind = "judge"` and a `JudgeSpec`'s fields; paths are relative to the file.
+
+    Raises:
+        BadInput: the file is missing or a loop's recipe.
+        BadRecord: it is not TOML, or a field is unknown or not accepted.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f'there is no recipe {path}; give the path of a .toml file with kind = "judge"') from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadRecord(path, None, None, f"not valid TOML ({error}).", "Mend the file.") from None
+    kind = values.pop("kind", None)
+    if kind != "judge":
+        raise BadInput(
+            f"{path} has kind = {kind!r}; a judge's recipe has kind = \"judge\". A loop's is run with 'folkmoot run', "
+            "and its run folder is then the judge."
+        )
+    try:
+        return JudgeSpec.model_validate(values).anchored(path.parent)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        hint = _nearest(field, list(JudgeSpec.model_fields)) if first["type"] == "extra_forbidden" else ""
+        raise BadRecord(path, None, field, f"{first['msg']}{hint}.") from None
 
 
 def task_of(spec: JudgeSpec) -> Task:
@@ -77,6 +135,7 @@ def task_of(spec: JudgeSpec) -> Task:
 def build_judge(
     spec: JudgeSpec,
     *,
+    model: ChatModel | None = None,
     run: RunFolder | None = None,
     budget: Budget | None = None,
     opened: list[ChatModel] | None = None,
@@ -84,13 +143,14 @@ def build_judge(
     """The judge that a spec describes, its calls kept in the run's ledger.
 
     Args:
+        model: the panel's model, where it is loaded already.
         opened: gets the model, which the caller closes.
 
     Raises:
         BadInput: the spec names something that is not there, or not exactly one judge.
         MissingExtra: what would run it is not installed.
     """
-    if sum(bool(way) for way in (spec.student, spec.panel, spec.opinions)) != 1:
+    if bool(spec.student) == bool(spec.panel or spec.opinions):
         raise BadInput("name exactly one judge: --judge, --panel or --opinions")
     if spec.student:
         student = TextStudent.load(spec.student)
@@ -99,18 +159,14 @@ def build_judge(
                 f"the student of {spec.student} was trained for task '{student.task.name}', not '{spec.task}'"
             )
         return student
+    name = str(spec.panel).partition(":")[0]
+    if spec.panel and name not in PANELS:
+        raise BadInput(f"no panel '{name}'{_nearest(name, list(PANELS))}; there are {', '.join(PANELS)}")
     task = task_of(spec)
     if spec.opinions:
-        return RecordedOpinions(task, read_opinions(Path(spec.opinions), task=task))
-    from folkmoot.models.loading import load_model
-    from folkmoot.runs import Ledger
-
-    ledger = run.ledger if run else Ledger(Path(spec.ledger) / "ledger.sqlite") if spec.ledger else None
-    model = load_model(spec.model, ledger=ledger, budget=budget if ledger else None, price=spec.price)
-    if opened is not None:
-        opened.append(model)
-    options: dict[str, object] = {"sampling": Sampling(seed=spec.seed, max_tokens=256)}
-    name = str(spec.panel).partition(":")[0]
+        recorded = "recorded" if spec.preset == "paper" else f"recorded-{spec.preset}"
+        return RecordedOpinions(task, read_opinions(Path(spec.opinions), task=task), name=recorded, rule=spec.preset)
+    options: dict[str, object] = {"sampling": Sampling(seed=spec.seed, max_tokens=REPLY_TOKENS)}
     if name == "negotiation":
         options["preset"] = spec.preset
         if spec.classifier:
@@ -119,7 +175,26 @@ def build_judge(
         if not spec.examples:
             raise BadInput("panel 'few_shot' needs examples: give --examples FILE with labelled posts")
         options["examples"] = read_posts(Path(spec.examples), task=task)
+    model = model or load_model(spec.model)
+    if opened is not None:
+        opened.append(model)
+    ledger = run.ledger if run else Ledger(Path(spec.ledger) / "ledger.sqlite") if spec.ledger else None
+    if ledger is not None:
+        # A replayed call was paid for when it was recorded.
+        is_replay = spec.model.startswith("replay:")
+        price, budget = (Price(), None) if is_replay else (spec.price, budget)
+        model = LedgeredModel(model, ledger, budget=budget, price=price)
     return build_panel(str(spec.panel), task, model, **options)
+
+
+def configuration_of(spec: JudgeSpec, judge: Judge, model: ChatModel | None = None) -> dict[str, Any]:
+    """What makes a run of this judge the same run: no path, no address and no price, which may change on the way."""
+    configuration: dict[str, Any] = {
+        "judge": judge.name, "task": {"name": judge.task.name, "sha256": judge.task.hash}
+    }  # fmt: skip
+    if model is not None:
+        configuration |= {"model": model.name, "seed": spec.seed}
+    return configuration
 
 
 def check_opinions(spec: JudgeSpec, known: set[str]) -> None:
@@ -130,3 +205,8 @@ def check_opinions(spec: JudgeSpec, known: set[str]) -> None:
     """
     if spec.opinions:
         read_opinions(Path(spec.opinions), task=task_of(spec), known=known)
+
+
+def _nearest(name: str, accepted: list[str]) -> str:
+    found = difflib.get_close_matches(name, accepted, 1)
+    return f", did you mean '{found[0]}'?" if found else ""

@@ -316,7 +316,7 @@ async def run_low_resource(
                 "Gold labels": f"{len(labelled)} posts that people labelled",
                 "Pool": f"{len(pool)} unlabelled posts"
                 + (f", {len(opinions)} of them with recorded opinions" if opinions is not None else ""),
-                "Panel": panel_words(recipe, opinions),
+                "Opinions": panel_words(recipe, opinions),
                 "Student": f"{', '.join(student.card.towers)} on {recipe.encoder.base}, "
                 + ("tuned" if recipe.encoder.tune else "frozen") + f", runs on {student.runtime}",
                 "Scored on": f"{len(dev)} dev posts, which also chose the rounds and the calibration",
