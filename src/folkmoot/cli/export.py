@@ -21,14 +21,22 @@ def say(written: dict[str, object], *, as_json: bool) -> None:
 
 
 @app.command("posts")
-def posts(source: Source, target: Target, as_json: AsJson = False) -> None:
+def posts(
+    source: Source,
+    target: Target,
+    column: Annotated[
+        list[str] | None, typer.Option(help="A post's field from a column, as text=tweet; id=# numbers the rows.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Write posts as JSONL, Parquet or CSV.
 
     Example: `folkmoot export posts --in T.jsonl --out T.parquet`
     """
+    from folkmoot.cli.columns import read_columns
     from folkmoot.formats import read_posts, write_posts
 
-    held = read_posts(source)
+    held = read_posts(source, columns=read_columns(column))
     write_posts(held, target)
     say({"posts": len(held), "file": str(target)}, as_json=as_json)
 
@@ -40,11 +48,11 @@ def opinions(
     verdicts: Annotated[Path | None, typer.Option(help="Verdicts, whose opinions are taken.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the opinions of a file, or of verdicts, as JSONL that `--opinions` reads.
+    """Write the opinions of a file, or of verdicts: as JSONL, which `--opinions` reads, or as Parquet, CSV or TSV.
 
     Example: `folkmoot export opinions --verdicts V.jsonl --out O.jsonl`
     """
-    from folkmoot.formats import read_opinions, read_verdicts, write_opinions
+    from folkmoot.formats import read_opinions, read_verdicts, write_opinion_table, write_opinions
     from folkmoot.records import BadInput
 
     if (source is None) == (verdicts is None):
@@ -54,7 +62,8 @@ def opinions(
         if source
         else {verdict.id: verdict.opinions for verdict in read_verdicts(Path(str(verdicts))) if verdict.opinions}
     )
-    write_opinions(held, target)
+    is_lines = target.suffix in (".jsonl", ".ndjson", ".gz")
+    (write_opinions if is_lines else write_opinion_table)(held, target)
     say({"posts": len(held), "opinions": sum(map(len, held.values())), "file": str(target)}, as_json=as_json)
 
 
@@ -71,11 +80,15 @@ def student(
     import numpy as np
 
     from folkmoot.formats import read_posts
+    from folkmoot.records import MissingExtra
     from folkmoot.students import StudentCard
     from folkmoot.students.tokens import encode_texts, load_tokenizer
-    from folkmoot.training.export import export_student
 
     card = StudentCard.load(folder)
+    try:
+        from folkmoot.training.export import export_student
+    except ImportError:  # its modules are torch's own
+        raise MissingExtra("Exporting a student to ONNX", "train") from None
     ids = gold = None
     if dev is not None:
         held = [post for post in read_posts(dev, task=card.task) if post.label is not None]

@@ -1,4 +1,4 @@
-"""`folkmoot report`: verdicts and gold labels -> one page that a person wants to read."""
+"""`folkmoot report`: a run, or verdicts and gold labels -> one page that a person wants to read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 
 
 def report(
-    verdicts: Annotated[Path, typer.Option(help="The verdicts to report on.")],
-    gold: Annotated[Path, typer.Option(help="Posts with gold labels.")],
-    task: Annotated[str, typer.Option(help="A shipped task or a TOML file.")],
+    run: Annotated[Path | None, typer.Option(help="A run folder; the options below replace what it holds.")] = None,
+    verdicts: Annotated[Path | None, typer.Option(help="The verdicts to report on.")] = None,
+    gold: Annotated[Path | None, typer.Option(help="Posts with gold labels.")] = None,
+    task: Annotated[str | None, typer.Option(help="A shipped task or a TOML file.")] = None,
     out: Annotated[Path, typer.Option(help="The page, self-contained HTML.")] = Path("report.html"),
     opinions: Annotated[Path | None, typer.Option(help="Recorded opinions, for the contested posts.")] = None,
-    run: Annotated[Path | None, typer.Option(help="A run folder, for its cost and provenance.")] = None,
     title: Annotated[str | None, typer.Option(help="The page's title.")] = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show the posts' texts, which are masked otherwise.")
@@ -28,22 +28,30 @@ def report(
     import json
 
     from folkmoot.evaluation import evaluate, write_report
-    from folkmoot.formats import load_task, read_opinions, read_posts, read_verdicts
-    from folkmoot.recipes.low_resource import flat
-    from folkmoot.runs import RunFolder
+    from folkmoot.formats import load_task, read_opinions, read_verdicts
+    from folkmoot.recipes.reporting import gold_posts, read_run
+    from folkmoot.records import BadInput
 
-    known = load_task(task)
-    posts = [post for post in read_posts(gold, task=known) if post.label is not None]
-    held = read_verdicts(verdicts)
-    heard = read_opinions(opinions, task=known) if opinions else {v.id: v.opinions for v in held if v.opinions}
-    cost = provenance = None
-    if run:
-        folder = RunFolder.read(run)
-        cost = folder.ledger.totals().model_dump() if folder.file("ledger.sqlite").exists() else None
-        provenance = flat(folder.manifest)
+    held = read_run(run) if run else None
+    known = load_task(task) if task else held.task if held else None
+    if known is None:
+        raise BadInput("a report needs the task's definitions: give --task")
+    judged = read_verdicts(verdicts) if verdicts else held.verdicts if held else None
+    if judged is None:
+        raise BadInput(f"{run} holds no verdicts yet" if run else "a report needs --run, or --verdicts and --gold")
+    if gold is None and held is None:
+        raise BadInput("a report needs the gold labels: give --gold")
+    posts = gold_posts([gold] if gold else held.gold if held else [], known)
+    source = opinions or (held.opinions if held else None)
+    if source is not None and (opinions is not None or source.exists()):
+        heard = read_opinions(source, task=known)
+    else:
+        heard = {verdict.id: verdict.opinions for verdict in judged if verdict.opinions}
+    own = held if held is not None and verdicts is None else None
     write_report(
-        out, title=title or f"{known.name}: {held[0].judge if held else 'no verdicts'}", task=known,
-        metrics=evaluate(held, posts, known), verdicts=held, gold=posts, opinions=heard or None, cost=cost,
-        provenance=provenance, masked=not reveal,
+        out, title=title or f"{known.name}: {judged[0].judge if judged else 'no verdicts'}", task=known,
+        metrics=evaluate(judged, posts, known), verdicts=judged, gold=posts, opinions=heard or None,
+        rounds=own.rounds if own else None, comparison=own.comparison if own else None,
+        cost=held.cost if held else None, provenance=held.provenance if held else None, masked=not reveal,
     )  # fmt: skip
     typer.echo(json.dumps({"report": str(out)}) if as_json else f"report {out}")

@@ -2,6 +2,7 @@
 
 from folkmoot.formats.layouts import LAYOUTS, Imported, Layout, read_layout
 from folkmoot.formats.lessons import read_lessons, write_lessons
+from folkmoot.formats.opinion_tables import write_opinion_table
 from folkmoot.formats.opinions import read_opinions, write_opinions
 from folkmoot.formats.posts import iter_posts, read_posts, write_posts
 from folkmoot.formats.tasks import load_task, shipped_tasks
@@ -20,6 +21,7 @@ __all__ = [
     "read_verdicts",
     "shipped_tasks",
     "write_lessons",
+    "write_opinion_table",
     "write_opinions",
     "write_posts",
     "write_verdicts",

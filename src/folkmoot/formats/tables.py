@@ -101,12 +101,14 @@ def read_parquet_rows(path: str | Path) -> Iterator[tuple[int, Row]]:
 
 
 def write_parquet_rows(rows: list[Row], path: str | Path, *, types: dict[str, Any]) -> None:
-    """Writes rows as Parquet at `path`. `types` maps a column to 'text', 'texts' or 'media'."""
+    """Writes rows as Parquet at `path`. `types` maps a column to 'text', 'texts', 'integer', 'number' or 'media'."""
     parquet, arrow = _pyarrow("writing Parquet files")
     text = arrow.string()
     known = {
         "text": text,
         "texts": arrow.list_(text),
+        "integer": arrow.int64(),
+        "number": arrow.float64(),
         "media": arrow.list_(arrow.struct([("path", text), ("type", text), ("sha256", text)])),
     }
     schema = arrow.schema([(name, known[kind]) for name, kind in types.items()])

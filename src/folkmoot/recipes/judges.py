@@ -190,7 +190,7 @@ def build_judge(
 def configuration_of(spec: JudgeSpec, judge: Judge, model: ChatModel | None = None) -> dict[str, Any]:
     """What makes a run of this judge the same run: no path, no address and no price, which may change on the way."""
     configuration: dict[str, Any] = {
-        "judge": judge.name, "task": {"name": judge.task.name, "sha256": judge.task.hash}
+        "verb": "judge", "judge": judge.name, "task": {"name": judge.task.name, "sha256": judge.task.hash}
     }  # fmt: skip
     if model is not None:
         configuration |= {"model": model.name, "seed": spec.seed}
