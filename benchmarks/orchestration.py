@@ -162,7 +162,9 @@ async def call_folkmoot(url: str, posts: int, folder: Path) -> dict[str, float]:
     from folkmoot.records import Post
     from folkmoot.runs import Ledger, VerdictLog, judge_posts
 
-    texts = (f"{WORDS[number % len(WORDS)]}, {WORDS[number // 7 % len(WORDS)]}, said {number}" for number in range(posts))
+    texts = (
+        f"{WORDS[number % len(WORDS)]}, {WORDS[number // 7 % len(WORDS)]}, said {number}" for number in range(posts)
+    )
     stream = (Post(id=f"p{number}", text=text) for number, text in enumerate(texts))
     meter = Meter(posts * CALLS_A_POST)
     with Ledger(folder / "ledger.sqlite") as ledger, VerdictLog(folder / "verdicts.jsonl") as log:
@@ -178,7 +180,9 @@ async def call_folkmoot(url: str, posts: int, folder: Path) -> dict[str, float]:
         reading = meter.reading()
         await model.aclose()
     if summary.calls != meter.calls or summary.failed:
-        raise SystemExit(f"folkmoot made {summary.calls} calls and {summary.failed} posts failed; expected {meter.calls}")
+        raise SystemExit(
+            f"folkmoot made {summary.calls} calls and {summary.failed} posts failed; expected {meter.calls}"
+        )
     return reading
 
 

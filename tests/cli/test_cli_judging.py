@@ -62,14 +62,23 @@ def test_opinions_stand_in_for_a_panels_calls_with_or_without_its_name(tell: Tel
     assert (here / "W.jsonl").read_bytes() == (here / "V.jsonl").read_bytes()
 
 
-def test_verdicts_come_in_the_posts_order_over_several_files(tell: Tell, here: Path) -> None:
+def test_verdicts_come_in_the_posts_order_over_several_files_whatever_the_order_of_judging(
+    tell: Tell, here: Path
+) -> None:
     lines = (here / "P.jsonl").read_text().splitlines(keepends=True)
     (here / "one.jsonl").write_text("".join(lines[3:]))
     (here / "two.jsonl").write_text("".join(lines[:3]))
-    code, _, err = tell("judge", "--opinions", "O.jsonl", "--task", "offensive", "--posts", "one.jsonl",
-                        "--posts", "two.jsonl", "--out", "V.jsonl", "--concurrency", "1")  # fmt: skip
+    command = ("judge", "--opinions", "O.jsonl", "--task", "offensive", "--posts", "one.jsonl", "--posts", "two.jsonl",
+               "--out", "V.jsonl")  # fmt: skip
+    code, _, err = tell(*command)
     assert code == 0, err
+    first = (here / "V.jsonl").read_bytes()
     assert [v.id for v in read_verdicts(here / "V.jsonl")] == ["p3", "p4", "p5", "p0", "p1", "p2"]
+    log = here / "V.jsonl.run" / "verdicts.jsonl"  # as if the posts had been answered in another order
+    log.write_bytes(b"".join(reversed(log.read_bytes().splitlines(keepends=True))))
+    (here / "V.jsonl").unlink()
+    assert tell(*command)[0] == 0
+    assert (here / "V.jsonl").read_bytes() == first
 
 
 def test_an_id_in_two_files_is_refused_before_anything_is_judged(tell: Tell, here: Path) -> None:
@@ -169,8 +178,8 @@ def test_evaluate_counts_an_abstention_as_wrong_and_leaves_it_out_of_selective(t
         (("evaluate", "--gold", "P.jsonl", "--verdicts", "nowhere.jsonl"), "nowhere.jsonl"),
         (("compare", "--gold", "P.jsonl", "--verdicts", "V.jsonl"), "two"),
         (("compare", "--gold", "P.jsonl", "--verdicts", "V.jsonl", "--verdicts", "V.jsonl"), "twice"),
-        (("report", "--verdicts", "V.jsonl"), "--gold"),
-        (("report", "--run", "V.jsonl.run"), "self-training"),
+        (("report", "--verdicts", "V.jsonl"), "--task"),
+        (("report", "--verdicts", "V.jsonl", "--task", "offensive"), "--gold"),
         (("report", "--run", "nowhere"), "nowhere"),
     ],
 )
@@ -190,3 +199,12 @@ def test_a_report_of_recorded_opinions_shows_texts_only_when_told_to(tell: Tell,
     assert tell(*common, "--out", "open.html", "--reveal")[0] == 0
     assert "words 5" not in (here / "masked.html").read_text()
     assert "words 5" in (here / "open.html").read_text()
+
+
+def test_a_runs_own_folder_is_enough_for_its_report(tell: Tell, here: Path) -> None:
+    tell(*RECORDED)
+    code, _, err = tell("report", "--run", "V.jsonl.run", "--out", "page.html")
+    assert code == 0, err
+    assert "words 5" not in (here / "page.html").read_text()
+    assert tell("report", "--run", "V.jsonl.run", "--out", "page.html", "--reveal")[0] == 0
+    assert "words 5" in (here / "page.html").read_text()

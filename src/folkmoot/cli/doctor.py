@@ -11,7 +11,7 @@ EXTRAS = {
     "local": ["torch", "transformers", "accelerate", "safetensors"],
     "train": ["torch", "transformers", "safetensors", "tokenizers", "scikit-learn", "scipy", "onnx", "onnxruntime"],
     "serve": ["onnxruntime", "tokenizers"],
-    "parquet": ["pyarrow"],
+    "parquet": ["pyarrow", "fsspec"],
     "ray": ["ray", "pyarrow", "fsspec"],
 }
 WEIGHTS = {

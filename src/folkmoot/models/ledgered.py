@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from folkmoot.models.chat import ChatModel, Completion, Message, Sampling, Schema, Usage, call_key
+from folkmoot.models.lane import Lane
 from folkmoot.models.token_estimate import dearest_usage
 from folkmoot.models.witness import WitnessedModel
 from folkmoot.records import BudgetReached, CallFailed, StorageFailed
@@ -39,6 +40,7 @@ class LedgeredModel:
         self._price = price
         self._is_free = not (price.input_usd_per_million or price.output_usd_per_million)
         self._in_flight: dict[str, asyncio.Future[Completion]] = {}
+        self._lane = Lane()
 
     @property
     def name(self) -> str:
@@ -77,9 +79,10 @@ class LedgeredModel:
             raise
         else:
             answer.set_result(completion)
-            return completion
         finally:
             del self._in_flight[key]
+        await self._lane.wait()  # the reply is kept; what is made of it may wait for the calls that can leave
+        return completion
 
     async def aclose(self) -> None:
         """Nothing; the model is closed, the ledger belongs to the run."""

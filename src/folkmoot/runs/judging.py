@@ -17,6 +17,9 @@ from folkmoot.runs.verdict_log import VerdictLog
 PROGRESS_SECONDS = 0.2
 """The shortest time between two reports of progress (chosen: smooth for an eye, nothing for the CPU)."""
 
+STARTED_TOGETHER = 16
+"""Workers started in one turn of the loop (chosen)."""
+
 
 class Progress(Record):
     """How far a run is. `posts` is None where the posts come from a stream of unknown length.
@@ -94,8 +97,12 @@ async def judge_posts(
     if total is None and isinstance(posts, Sized):
         total = len(posts)
     round_ = _Round(judge, iter(posts), log, ledger, total, on_progress, max_failure_share)
-    workers = [asyncio.create_task(round_.work()) for _ in range(concurrency)]
+    workers: list[asyncio.Task[None]] = []
     try:
+        while len(workers) < concurrency:
+            count = min(STARTED_TOGETHER, concurrency - len(workers))
+            workers += [asyncio.create_task(round_.work()) for _ in range(count)]
+            await asyncio.sleep(0)  # the first posts' calls leave while the next posts are prepared
         await asyncio.gather(*workers)
     finally:  # only a cancelled run has workers left here
         for worker in workers:

@@ -1,0 +1,101 @@
+"""The other verbs in process, the reference page, and how quickly help comes."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from in_process import folkmoot, refused
+
+from folkmoot.formats import LAYOUTS, read_opinions
+from folkmoot.panels import PANELS
+
+ROOT = Path(__file__).parent.parent.parent
+GOLD = '{"id":"a","text":"x","label":"ok"}\n{"id":"b","text":"y","label":"offensive"}\n{"id":"c","text":"z","label":"ok"}\n'
+OPINIONS = "".join(
+    f'{{"id":"{post}","agent":"{agent}","label":"{label}","confidence":0.75}}\n'
+    for post, label in (("a", "ok"), ("b", "offensive"), ("c", "offensive"))
+    for agent in ("moderator", "user")
+)
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> Path:
+    """Gold posts G.jsonl, opinions O.jsonl and verdicts V.jsonl, right on two of three."""
+    (tmp_path / "G.jsonl").write_text(GOLD)
+    (tmp_path / "O.jsonl").write_text(OPINIONS)
+    monkeypatch.chdir(tmp_path)
+    ended = folkmoot(capsys, "judge", "--opinions", "O.jsonl", "--task", "offensive", "--posts", "G.jsonl", "--out",
+                     "V.jsonl")  # fmt: skip
+    assert ended.code == 0, ended.err
+    return tmp_path
+
+
+def test_evaluate_refuses_gold_that_is_not_the_task_s(judged: Path, capsys: Capture) -> None:
+    mine = ("evaluate", "--verdicts", "V.jsonl", "--gold", "G.jsonl", "--task")
+    refused(folkmoot(capsys, *mine, "sentiment"), 2, "G.jsonl, line 1, field 'label'", "'ok'")
+    (judged / "G.jsonl").write_text('{"id":"a","text":"x"}\n')
+    refused(folkmoot(capsys, *mine, "offensive"), 2, "G.jsonl", "no post has a label")
+
+
+def test_opinions_of_verdicts_are_exported_in_every_format(judged: Path, capsys: Capture) -> None:
+    common = ("export", "opinions", "--verdicts", "V.jsonl", "--out")
+    assert folkmoot(capsys, *common, "O2.jsonl").code == 0
+    assert read_opinions(judged / "O2.jsonl") == read_opinions(judged / "O.jsonl")
+    assert folkmoot(capsys, *common, "O2.csv").code == 0
+    assert (judged / "O2.csv").read_text().splitlines()[1] == "a,moderator,0,labelled,ok,0.75,,"
+    refused(folkmoot(capsys, *common, "O2.xlsx"), 2, ".parquet")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert folkmoot(capsys, *common, "O2.parquet").code == 0
+    rows = parquet.read_table(judged / "O2.parquet").to_pylist()
+    assert [row["confidence"] for row in rows] == [0.75] * 6
+    assert rows[0]["round"] == 0
+
+
+def test_posts_of_a_csv_are_exported_through_a_column_map(judged: Path, capsys: Capture) -> None:
+    (judged / "T.csv").write_text("tweet,class\nhello,ok\n")
+    columns = ("--column", "text=tweet", "--column", "label=class", "--column", "id=#")
+    assert folkmoot(capsys, "export", "posts", "--in", "T.csv", "--out", "T.jsonl", *columns).code == 0
+    assert json.loads((judged / "T.jsonl").read_text()) == {"id": "1", "text": "hello", "label": "ok"}
+
+
+def test_the_reference_page_is_current() -> None:
+    made = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "make_cli_reference.py"), "--check"], capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stderr
+    page = (ROOT / "docs" / "cli.md").read_text()
+    for name in (*LAYOUTS, *PANELS):
+        assert name in page, f"no help page names {name}"
+
+
+def test_every_verb_has_json_and_an_example() -> None:
+    sections = (ROOT / "docs" / "cli.md").read_text().split("\n## ")[1:]
+    assert len(sections) >= 12
+    for section in sections:
+        assert "| `--json` |" in section, section.splitlines()[0]
+        assert "```\nfolkmoot " in section, section.splitlines()[0]
+
+
+def test_help_imports_nothing_that_is_slow() -> None:
+    heavy = ("numpy", "pydantic", "aiohttp", "torch", "jinja2", "asyncio")
+    script = (
+        "import sys; sys.argv = ['folkmoot', '--help']\nfrom folkmoot.cli import main\n"
+        f"try:\n    main()\nexcept SystemExit:\n    print([m for m in {heavy} if m in sys.modules], file=sys.stderr)"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert told.stderr.strip() == "[]"
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 0.5  # seconds of CPU, so that a busy machine does not count
+
+
+def test_the_version_is_told(capsys: Capture) -> None:
+    ended = folkmoot(capsys, "--version")
+    assert ended.code == 0
+    assert ended.out.startswith("folkmoot 0.")
