@@ -149,6 +149,15 @@ def test_report_masks_until_told_to_reveal(trained: Path, files: Path, tmp_path:
     assert (tmp_path / "masked.html").read_bytes() != (tmp_path / "open.html").read_bytes()
 
 
+def test_the_report_of_a_training_run_can_be_revealed(trained: Path, tmp_path: Path) -> None:
+    done = folkmoot("report", "--run", trained, "--out", tmp_path / "open.html", "--reveal")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "open.html").read_text()
+    masked = (trained / "report.html").read_text()
+    assert '<p class="text"><span class="secret shown"' in page
+    assert page.count('<p class="text">') == masked.count('<p class="text">')
+
+
 def test_recorded_opinions_are_a_judge(files: Path, tmp_path: Path) -> None:
     out = tmp_path / "V.jsonl"
     done = folkmoot("judge", "--opinions", files / "opinions.jsonl", "--task", files / "drinks.toml",

@@ -28,7 +28,7 @@ def report(
     import json
 
     from folkmoot.evaluation import evaluate, write_report
-    from folkmoot.formats import load_task, read_opinions, read_verdicts
+    from folkmoot.formats import load_task, read_opinions, read_posts, read_verdicts
     from folkmoot.recipes.reporting import gold_posts, read_run
     from folkmoot.records import BadInput
 
@@ -47,10 +47,12 @@ def report(
         heard = read_opinions(source, task=known)
     else:
         heard = {verdict.id: verdict.opinions for verdict in judged if verdict.opinions}
+    pool = held.pool if held and held.pool and held.pool.exists() else None
     own = held if held is not None and verdicts is None else None
     write_report(
         out, title=title or f"{known.name}: {judged[0].judge if judged else 'no verdicts'}", task=known,
         metrics=evaluate(judged, posts, known), verdicts=judged, gold=posts, opinions=heard or None,
+        posts=read_posts(pool) if pool else (),
         rounds=own.rounds if own else None, comparison=own.comparison if own else None,
         cost=held.cost if held else None, provenance=held.provenance if held else None, masked=not reveal,
     )  # fmt: skip

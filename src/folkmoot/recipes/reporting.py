@@ -23,6 +23,7 @@ class RunContents(NamedTuple):
     verdicts: list[Verdict] | None
     gold: list[Path]
     opinions: Path | None
+    pool: Path | None
     rounds: list[dict[str, Any]] | None
     comparison: SideBySide | None
     cost: dict[str, Any] | None
@@ -50,6 +51,7 @@ def read_run(path: Path) -> RunContents:
         verdicts=verdicts,
         gold=[inputs["dev"]] if is_training and "dev" in inputs else posts,
         opinions=inputs.get("opinions"),
+        pool=inputs.get("pool"),
         rounds=metrics.get("rounds"),
         comparison=SideBySide.model_validate(metrics["comparison"]) if "comparison" in metrics else None,
         cost=run.ledger.totals().model_dump() if run.file("ledger.sqlite").exists() else None,
