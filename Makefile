@@ -12,8 +12,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 PYTHON ?= $(firstword $(foreach p,python3.11 python3,$(shell $(p) -c 'print("$(p)")' 2>/dev/null)))
 BIN := $(VENV)/bin
-# Bytecode is written at the first import instead, of what is imported: an install is a quarter faster.
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile
+# Bytecode is compiled here and not at the first import: where PYTHONDONTWRITEBYTECODE is set, it would never be kept.
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 PINS := -c requirements/constraints.txt
 PINNED := pyproject.toml $(wildcard requirements/*.txt)
 # In a step of its own, by exact version: an index that has a CPU build of this release answers with that one.
