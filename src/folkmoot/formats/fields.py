@@ -26,6 +26,12 @@ def nearest(word: str, accepted: Iterable[str], *, cutoff: float = 0.6) -> str |
     return next(iter(difflib.get_close_matches(word, list(accepted), n=1, cutoff=cutoff)), None)
 
 
+def did_you_mean(word: str, accepted: Iterable[str]) -> str:
+    """A clause for the middle of an error: the nearest accepted word, or nothing."""
+    near = nearest(word, accepted)
+    return f", did you mean '{near}'?" if near else ""
+
+
 def suggestion(word: str, accepted: Iterable[str]) -> str:
     """The end of an error: the nearest accepted word, then all of them."""
     accepted = list(accepted)

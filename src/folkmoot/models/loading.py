@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from folkmoot.models.chat import ChatModel
 from folkmoot.models.ledgered import LedgeredModel
 from folkmoot.models.limits import Limits
+from folkmoot.models.replayed import ReplayedModel
 from folkmoot.models.retries import Retries
 from folkmoot.records import BadInput
 from folkmoot.runs.budget import Budget, Price
@@ -60,14 +61,19 @@ def load_model(
             timeout_seconds=timeout_seconds,
         )  # fmt: skip
     elif kind == "replay" and rest:
-        from folkmoot.models.replayed import ReplayedModel
-
-        model, budget, price = ReplayedModel(rest), None, None
+        model = ReplayedModel(rest)
     else:
         raise BadInput(_unknown(spec, kind))
     if ledger is None:
         return model
-    return LedgeredModel(model, ledger, budget=budget, price=price or Price())
+    return keep_calls(model, ledger, budget=budget, price=price or Price())
+
+
+def keep_calls(model: ChatModel, ledger: Ledger, *, budget: Budget | None, price: Price) -> ChatModel:
+    """The model with its calls in the ledger; a replayed call was paid for when it was recorded."""
+    if isinstance(model, ReplayedModel):
+        return LedgeredModel(model, ledger)
+    return LedgeredModel(model, ledger, budget=budget, price=price)
 
 
 def _unknown(spec: str, kind: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any
 
+from folkmoot.formats.fields import did_you_mean
 from folkmoot.models.chat import ChatModel
 from folkmoot.panels.chain_of_thought import ChainOfThought
 from folkmoot.panels.direct import Direct
@@ -30,7 +30,7 @@ def build_panel(name: str, task: Task, model: ChatModel, **options: Any) -> Judg
     """
     plain, _, version = name.partition(":")
     if plain not in PANELS:
-        raise BadInput(f"no panel '{plain}'{_nearest(plain, list(PANELS))}; there are {', '.join(PANELS)}")
+        raise BadInput(f"no panel '{plain}'{did_you_mean(plain, list(PANELS))}; there are {', '.join(PANELS)}")
     build = PANELS[plain]
     offered = f"v{getattr(build, 'version', 1)}"
     if version not in ("", offered):
@@ -40,14 +40,9 @@ def build_panel(name: str, task: Task, model: ChatModel, **options: Any) -> Judg
     for key in options:
         if key not in accepted:
             raise BadInput(
-                f"panel '{plain}' has no option '{key}'{_nearest(key, accepted)}; it has {', '.join(accepted)}"
+                f"panel '{plain}' has no option '{key}'{did_you_mean(key, accepted)}; it has {', '.join(accepted)}"
             )
     for key in accepted:
         if parameters[key].default is inspect.Parameter.empty and key not in options:
             raise BadInput(f"panel '{plain}' needs the option '{key}'")
     return build(task, model, **options)
-
-
-def _nearest(name: str, accepted: list[str]) -> str:
-    found = difflib.get_close_matches(name, accepted, 1)
-    return f", did you mean '{found[0]}'?" if found else ""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from folkmoot.formats import load_task, read_opinions, read_posts
+from folkmoot.formats.fields import did_you_mean
 from folkmoot.models.chat import ChatModel, Sampling
-from folkmoot.models.ledgered import LedgeredModel
-from folkmoot.models.loading import load_model
+from folkmoot.models.loading import keep_calls, load_model
 from folkmoot.panels import PANELS, RecordedOpinions, build_panel
+from folkmoot.recipes.toml_file import read_toml
 from folkmoot.records import BadInput, BadRecord, Judge, Record, Task
 from folkmoot.runs import Budget, Ledger, Price, RunFolder
 from folkmoot.students import TextStudent
@@ -88,7 +87,7 @@ def find_judge(name: str) -> JudgeSpec:
     if folder.exists():
         raise BadInput(f"{name} is no student's folder and no run that left one: it has no {CARD_FILE}")
     raise BadInput(
-        f"no judge '{name}'{_nearest(plain, list(PANELS))}: give a student's folder, a run folder, a recipe's .toml "
+        f"no judge '{name}'{did_you_mean(plain, list(PANELS))}: give a student's folder, a run folder, a recipe's .toml "
         f"file, or one of the panels {', '.join(PANELS)}"
     )
 
@@ -100,12 +99,7 @@ def read_judge(path: Path) -> JudgeSpec:
         BadInput: the file is missing or a loop's recipe.
         BadRecord: it is not TOML, or a field is unknown or not accepted.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f'there is no recipe {path}; give the path of a .toml file with kind = "judge"') from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadRecord(path, None, None, f"not valid TOML ({error}).", "Mend the file.") from None
+    values = read_toml(path, remedy='give the path of a .toml file with kind = "judge"')
     kind = values.pop("kind", None)
     if kind != "judge":
         raise BadInput(
@@ -117,7 +111,7 @@ def read_judge(path: Path) -> JudgeSpec:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
-        hint = _nearest(field, list(JudgeSpec.model_fields)) if first["type"] == "extra_forbidden" else ""
+        hint = did_you_mean(field, list(JudgeSpec.model_fields)) if first["type"] == "extra_forbidden" else ""
         raise BadRecord(path, None, field, f"{first['msg']}{hint}.") from None
 
 
@@ -161,7 +155,7 @@ def build_judge(
         return student
     name = str(spec.panel).partition(":")[0]
     if spec.panel and name not in PANELS:
-        raise BadInput(f"no panel '{name}'{_nearest(name, list(PANELS))}; there are {', '.join(PANELS)}")
+        raise BadInput(f"no panel '{name}'{did_you_mean(name, list(PANELS))}; there are {', '.join(PANELS)}")
     task = task_of(spec)
     if spec.opinions:
         recorded = "recorded" if spec.preset == "paper" else f"recorded-{spec.preset}"
@@ -180,10 +174,7 @@ def build_judge(
         opened.append(model)
     ledger = run.ledger if run else Ledger(Path(spec.ledger) / "ledger.sqlite") if spec.ledger else None
     if ledger is not None:
-        # A replayed call was paid for when it was recorded.
-        is_replay = spec.model.startswith("replay:")
-        price, budget = (Price(), None) if is_replay else (spec.price, budget)
-        model = LedgeredModel(model, ledger, budget=budget, price=price)
+        model = keep_calls(model, ledger, budget=budget, price=spec.price)
     return build_panel(str(spec.panel), task, model, **options)
 
 
@@ -205,8 +196,3 @@ def check_opinions(spec: JudgeSpec, known: set[str]) -> None:
     """
     if spec.opinions:
         read_opinions(Path(spec.opinions), task=task_of(spec), known=known)
-
-
-def _nearest(name: str, accepted: list[str]) -> str:
-    found = difflib.get_close_matches(name, accepted, 1)
-    return f", did you mean '{found[0]}'?" if found else ""

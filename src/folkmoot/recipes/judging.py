@@ -16,6 +16,7 @@ from folkmoot.records import BadInput, BadRecord, Judge, Post, Record, TooManyFa
 from folkmoot.runs import (
     Budget,
     LedgerTotals,
+    Price,
     Progress,
     RunFolder,
     RunPlan,
@@ -64,6 +65,11 @@ class Spending(Record):
     max_cost_usd: float | None = None
     max_calls: int | None = None
 
+    def budget(self, run: RunFolder) -> Budget:
+        """The limit that holds for the run, less what its ledger has spent."""
+        spent = run.ledger.totals()
+        return Budget(self.max_cost_usd, self.max_calls, spent_usd=spent.cost_usd, calls=spent.attempts)
+
 
 class Judged(RunSummary):
     """What came of it, where it is, and what its calls took over all starts (None where no model was called)."""
@@ -102,14 +108,13 @@ def judge_files(
     """
     ids = files.ids()
     check_opinions(spec, set(ids))
-    check_price(spec, spending)
+    if spec.calls_model:
+        check_price(spec.model, spec.price, spending)
     judge, model = load_judge(spec)
     posts = {"posts" if len(files.paths) == 1 else f"posts_{n}": Path(path) for n, path in enumerate(files.paths)}
     with RunFolder.open(folder, configuration_of(spec, judge, model), inputs={**posts, **spec.files()}) as run:
         if model is not None:
-            spent = run.ledger.totals()
-            budget = Budget(**spending.model_dump(), spent_usd=spent.cost_usd, calls=spent.attempts)
-            judge = build_judge(spec, model=model, run=run, budget=budget)
+            judge = build_judge(spec, model=model, run=run, budget=spending.budget(run))
 
         def write() -> None:
             with atomic_file(out) as file:
@@ -175,12 +180,12 @@ def load_judge(spec: JudgeSpec) -> tuple[Judge, ChatModel | None]:
     return judge, opened[0] if opened else None
 
 
-def check_price(spec: JudgeSpec, spending: Spending) -> None:
+def check_price(model: str, price: Price, spending: Spending) -> None:
     """Refuse a limit on the cost of a paid model without its price, as it would never be reached.
 
     Raises:
         BadInput: so it is.
     """
-    is_free = not (spec.price.input_usd_per_million or spec.price.output_usd_per_million)
-    if spending.max_cost_usd is not None and is_free and spec.calls_model and spec.model.startswith("openai:"):
+    is_free = not (price.input_usd_per_million or price.output_usd_per_million)
+    if spending.max_cost_usd is not None and is_free and model.startswith("openai:"):
         raise BadInput("--max-cost needs the model's price: give --price-in and --price-out, in USD a million tokens")

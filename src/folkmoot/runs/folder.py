@@ -9,8 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from folkmoot.formats.replacing import storage_failed
 from folkmoot.records import BadInput
-from folkmoot.runs.atomic import storage_failed, write_atomically
+from folkmoot.runs.atomic import write_atomically
 from folkmoot.runs.ledger import Ledger
 from folkmoot.runs.manifest import (
     check_same_run,

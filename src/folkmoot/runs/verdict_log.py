@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
+from folkmoot.formats.replacing import storage_failed
 from folkmoot.records import BadRecord, Outcome, StorageFailed, Verdict
-from folkmoot.runs.atomic import storage_failed
 
 OUTCOMES = tuple(Outcome)
 NUMBER_OF_OUTCOME = {outcome: number for number, outcome in enumerate(OUTCOMES)}

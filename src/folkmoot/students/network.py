@@ -14,11 +14,11 @@ class TextClassifier(nn.Module):
     `normalised` scales the pooled vector to length 1 before the head, as sentence encoders are trained.
     """
 
-    def __init__(self, encoder: nn.Module, width: int, *, dropout: float = 0.1, normalised: bool = False) -> None:
+    def __init__(self, encoder: Any, *, dropout: float = 0.1, normalised: bool = False) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder: nn.Module = encoder
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(width, 1)
+        self.head = nn.Linear(encoder.config.hidden_size, 1)
         self.normalised = normalised
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
@@ -57,6 +57,6 @@ class TextClassifier(nn.Module):
         with safe_open(str(folder / "model.safetensors"), framework="pt") as tensors:
             state = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 - not a dict
             normalised = (tensors.metadata() or {}).get("normalised") == "1"
-        network = cls(AutoModel.from_config(configuration), state["head.weight"].shape[1], normalised=normalised)
+        network = cls(AutoModel.from_config(configuration), normalised=normalised)
         network.load_state_dict(state)
         return network.eval()

@@ -46,9 +46,7 @@ class OnnxRuntime:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self.name = f"onnxruntime:{path.name}"
-        self.threads = (
-            threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        )
+        self.threads = threads or available_cores()
         self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def logits(self, ids: TokenIds) -> NDArray[np.float32]:
@@ -70,6 +68,11 @@ class OnnxRuntime:
         return float(self._session.run(["logit"], {"input_ids": tokens, "attention_mask": np.ones_like(tokens)})[0][0])
 
 
+def available_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class TorchRuntime:
     """The saved weights in torch, on a GPU where there is one."""
 
@@ -85,9 +88,7 @@ class TorchRuntime:
                 f"{folder} holds neither model.onnx nor model.safetensors; train or export the student again"
             )
         self.name = "torch"
-        self._torch = torch
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._network = TextClassifier.load(folder).to(self._device)
+        self._network = TextClassifier.load(folder).to("cuda" if torch.cuda.is_available() else "cpu")
 
     def logits(self, ids: TokenIds) -> NDArray[np.float32]:
         return network_logits(self._network, ids)
@@ -95,16 +96,28 @@ class TorchRuntime:
 
 def network_logits(network: Any, ids: TokenIds) -> NDArray[np.float32]:
     """The logits [B] of a `TextClassifier` in evaluation mode."""
+    return _in_batches(network, network, ids)
+
+
+def network_vectors(network: Any, ids: TokenIds) -> NDArray[np.float32]:
+    """The pooled vectors [B, D] of a `TextClassifier`'s encoder in evaluation mode."""
+    return _in_batches(network, network.pool, ids)
+
+
+def _in_batches(network: Any, compute: Any, ids: TokenIds) -> NDArray[np.float32]:
+    """What `compute`, the network or a part of it, makes of each text; rows in the texts' order."""
     import torch
 
     network.eval()
     device = next(network.parameters()).device
-    result = np.zeros(len(ids), dtype=np.float32)
+    result: NDArray[np.float32] = np.zeros(0, dtype=np.float32)
     with torch.inference_mode():
         for positions in batches_by_length([len(row) for row in ids], BATCH_POSTS):
             tokens, mask = pad([ids[position] for position in positions])
-            logits = network(torch.from_numpy(tokens).to(device), torch.from_numpy(mask).to(device))
-            result[positions] = logits.float().cpu().numpy()
+            rows = compute(torch.from_numpy(tokens).to(device), torch.from_numpy(mask).to(device)).float().cpu().numpy()
+            if len(result) == 0:
+                result = np.zeros((len(ids), *rows.shape[1:]), dtype=np.float32)
+            result[positions] = rows
     return result
 
 

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from folkmoot.records import BadInput
-from folkmoot.training.scores import sigmoid
 
 ABSTAIN_STEPS = 100
 
@@ -46,6 +45,3 @@ def choose_abstention(
         if decided.any() and correct[decided].mean() >= accuracy:
             return float(margin)
     return float(margins[-1])
-
-
-__all__ = ["choose_abstention", "fit_platt", "sigmoid"]

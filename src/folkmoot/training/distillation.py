@@ -18,6 +18,7 @@ from pydantic import Field
 from folkmoot.records import Lesson, Membership, Post, Record
 from folkmoot.runs.atomic import atomic_file
 from folkmoot.supervision import Source
+from folkmoot.supervision.agreement import round_digits
 from folkmoot.training.learner import Learner, Pupil, Step
 from folkmoot.training.lexical import LexicalTable
 from folkmoot.training.losses import ClassWeighting, PnuSettings
@@ -97,7 +98,7 @@ def distilled_lessons(
     """The gold lessons, and one for every pool post with the committee's target."""
     lessons = list(gold)
     for post, target in zip(pool, committee.targets(settings.sharpness), strict=True):
-        target = float(f"{target:.6f}")
+        target = round_digits(target)
         lessons.append(
             Lesson(
                 post=post.id,

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from folkmoot.models.encoder import encoder_folder, load_encoder_network
-from folkmoot.records import Lesson, Post, bytes_hash, canonical_json
+from folkmoot.records import Lesson, Post, content_hash
+from folkmoot.runs.atomic import atomic_file
 from folkmoot.students.network import TextClassifier
-from folkmoot.students.runtimes import network_logits
+from folkmoot.students.runtimes import network_logits, network_vectors
 from folkmoot.students.tokens import TOKENIZER_FILE, TokenIds, encode_texts, load_tokenizer
 from folkmoot.training.examples import Examples
 from folkmoot.training.frozen import FrozenSettings, fit_head
@@ -38,7 +39,6 @@ class Learner(Protocol):
     """Fits pupils on one table of posts, always from the same starting weights."""
 
     base: str
-    width: int
     max_tokens: int
     is_tuned: bool
 
@@ -51,10 +51,11 @@ class Learner(Protocol):
     def save_tokenizer(self, folder: Path) -> None: ...
 
 
-class Table:
-    """The posts that a learner may be asked about, tokenized once. Ids are unique across all parts."""
+class TableLearner:
+    """What both learners share: the posts that they may be asked about, tokenized once. Ids must differ."""
 
-    def __init__(self, posts: Sequence[Post], encoder: str, *, max_tokens: int) -> None:
+    def __init__(self, posts: Sequence[Post], encoder: str, max_tokens: int) -> None:
+        self.base, self.max_tokens = encoder, max_tokens
         self.folder = encoder_folder(encoder)
         self.row_of: Mapping[str, int] = {post.id: row for row, post in enumerate(posts)}
         self.ids: TokenIds = encode_texts(
@@ -62,7 +63,7 @@ class Table:
         )
 
     def rows(self, posts: Sequence[str]) -> list[int]:
-        """Positions of posts."""
+        """Positions of posts in the table."""
         return [self.row_of[post] for post in posts]
 
     def save_tokenizer(self, folder: Path) -> None:
@@ -70,7 +71,7 @@ class Table:
         shutil.copyfile(self.folder / TOKENIZER_FILE, folder / TOKENIZER_FILE)
 
 
-class FrozenLearner:
+class FrozenLearner(TableLearner):
     """Heads on vectors that are computed once and kept in `cache`."""
 
     is_tuned = False
@@ -84,35 +85,29 @@ class FrozenLearner:
         settings: FrozenSettings = FrozenSettings(),
         cache: Path | None = None,
     ) -> None:
-        self.table = Table(posts, encoder, max_tokens=max_tokens)
-        self.base, self.max_tokens, self.settings = encoder, max_tokens, settings
+        super().__init__(posts, encoder, max_tokens)
+        self.settings = settings
         self._network: Any = load_encoder_network(encoder)
-        self.width = int(self._network.config.hidden_size)
         self.vectors = self._load_vectors(cache)
 
     def _load_vectors(self, cache: Path | None) -> torch.Tensor:
-        key = bytes_hash(canonical_json([str(self.base), self.table.ids]).encode())
+        key = content_hash([self.base, self.ids])
         path = cache / f"vectors-{key[:16]}.npy" if cache else None
         if path and path.exists():
             return torch.from_numpy(np.load(path))
-        network = TextClassifier(self._network, self.width, normalised=True).eval()
-        vectors = encode_network(network, self.table.ids)
+        vectors = network_vectors(TextClassifier(self._network, normalised=True), self.ids)
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial.npy")
-            np.save(partial, vectors)
-            partial.replace(path)
+            with atomic_file(path) as stream:
+                np.save(stream, vectors)
         return torch.from_numpy(vectors)
 
     def fit(self, lessons: Sequence[Lesson], *, loss: PnuSettings, seed: int, on_step: Step | None = None) -> Pupil:
-        head = fit_head(self.vectors, Examples.of(lessons, self.table.row_of), self.settings, loss, seed=seed)
-        return FrozenPupil(self, head)
+        return FrozenPupil(
+            self, fit_head(self.vectors, Examples.of(lessons, self.row_of), self.settings, loss, seed=seed)
+        )
 
     def restore(self, network: TextClassifier) -> Pupil:
         return FrozenPupil(self, network.head)
-
-    def save_tokenizer(self, folder: Path) -> None:
-        self.table.save_tokenizer(folder)
 
 
 class FrozenPupil:
@@ -123,17 +118,17 @@ class FrozenPupil:
 
     def logits(self, posts: Sequence[str]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            vectors = self._learner.vectors[self._learner.table.rows(posts)]
+            vectors = self._learner.vectors[self._learner.rows(posts)]
             result: NDArray[np.float32] = self._head(vectors)[:, 0].numpy()
         return result
 
     def network(self) -> TextClassifier:
-        network = TextClassifier(self._learner._network, self._learner.width, normalised=True)
+        network = TextClassifier(self._learner._network, normalised=True)
         network.head = self._head
         return network.eval()
 
 
-class TunedLearner:
+class TunedLearner(TableLearner):
     """Encoders tuned with their heads, each from the encoder's own weights."""
 
     is_tuned = True
@@ -146,23 +141,19 @@ class TunedLearner:
         max_tokens: int = 64,
         settings: TunedSettings = TunedSettings(),
     ) -> None:
-        self.table = Table(posts, encoder, max_tokens=max_tokens)
-        self.base, self.max_tokens, self.settings = encoder, max_tokens, settings
-        self.width = int(load_encoder_network(encoder).config.hidden_size)
+        super().__init__(posts, encoder, max_tokens)
+        self.settings = settings
 
     def fit(self, lessons: Sequence[Lesson], *, loss: PnuSettings, seed: int, on_step: Step | None = None) -> Pupil:
         torch.manual_seed(seed)
-        network = TextClassifier(load_encoder_network(self.base), self.width)
-        examples = Examples.of(lessons, self.table.row_of)
+        network = TextClassifier(load_encoder_network(self.base))
+        examples = Examples.of(lessons, self.row_of)
         return TunedPupil(
-            self, fit_network(network, self.table.ids, examples, self.settings, loss, seed=seed, on_step=on_step)
+            self, fit_network(network, self.ids, examples, self.settings, loss, seed=seed, on_step=on_step)
         )
 
     def restore(self, network: TextClassifier) -> Pupil:
         return TunedPupil(self, network)
-
-    def save_tokenizer(self, folder: Path) -> None:
-        self.table.save_tokenizer(folder)
 
 
 class TunedPupil:
@@ -172,20 +163,7 @@ class TunedPupil:
         self._learner, self._network = learner, network
 
     def logits(self, posts: Sequence[str]) -> NDArray[np.float32]:
-        return network_logits(self._network, [self._learner.table.ids[row] for row in self._learner.table.rows(posts)])
+        return network_logits(self._network, [self._learner.ids[row] for row in self._learner.rows(posts)])
 
     def network(self) -> TextClassifier:
         return self._network
-
-
-def encode_network(network: TextClassifier, ids: TokenIds) -> NDArray[np.float32]:
-    """The pooled vectors [B, D] of a network's encoder."""
-    from folkmoot.students.runtimes import BATCH_POSTS
-    from folkmoot.students.tokens import batches_by_length, pad
-
-    vectors = np.zeros((len(ids), network.head.in_features), dtype=np.float32)
-    with torch.inference_mode():
-        for positions in batches_by_length([len(row) for row in ids], BATCH_POSTS):
-            tokens, mask = pad([ids[position] for position in positions])
-            vectors[positions] = network.pool(torch.from_numpy(tokens), torch.from_numpy(mask)).numpy()
-    return vectors

@@ -93,28 +93,35 @@ class SelfTrained(Record):
     best_round: int
 
 
+PREDICTED = "classifier:v1"
+"""The name under which the classifier of a round judges."""
+
+
+def verdict_of(post: Post, probability: float, task: Task) -> Verdict:
+    """The verdict of a round's classifier that gives the post this probability of the positive label."""
+    return Verdict(
+        id=post.id,
+        outcome=Outcome.LABELLED,
+        label=str(task.positive) if probability >= 0.5 else task.negative,
+        probability=round(max(probability, 1 - probability), 6),
+        task=task.name,
+        judge=PREDICTED,
+        quorum=1,
+    )
+
+
 class PredictedJudge:
     """The classifier of the moment as a Judge, from probabilities that are already known."""
 
     def __init__(self, task: Task, probabilities: Mapping[str, float]) -> None:
         self.task, self._probabilities = task, probabilities
-        self.name = "classifier:v1"
+        self.name = PREDICTED
 
     def plan(self, post: Post) -> CallPlan:
         return CallPlan()
 
     async def judge(self, post: Post) -> Verdict:
-        probability = float(self._probabilities[post.id])
-        label = str(self.task.positive) if probability >= 0.5 else self.task.negative
-        return Verdict(
-            id=post.id,
-            outcome=Outcome.LABELLED,
-            label=label,
-            probability=round(max(probability, 1 - probability), 6),
-            task=self.task.name,
-            judge=self.name,
-            quorum=1,
-        )
+        return verdict_of(post, float(self._probabilities[post.id]), self.task)
 
 
 PanelFor = Callable[[Judge], Judge]
@@ -180,7 +187,8 @@ class SelfTraining:
         while remaining and not (self.settings.max_rounds and rounds[-1].round >= self.settings.max_rounds):
             number = rounds[-1].round + 1
             started = time.monotonic()
-            probabilities = dict(zip([p.id for p in self.pool], sigmoid(self._pool_logits(best)).tolist(), strict=True))
+            logits: NDArray[np.float32] = np.load(self._logits_file("pool", best))
+            probabilities = dict(zip([p.id for p in self.pool], sigmoid(logits).tolist(), strict=True))
             batch, lessons = await self._next_batch(number, remaining, probabilities)
             candidate = [*accepted, *lessons]
             pupil = self._fit(candidate, number)
@@ -192,7 +200,8 @@ class SelfTraining:
             if improves:
                 self._keep(pupil, number)
                 accepted, best = candidate, number
-            remaining = [post for post in remaining if post.id not in set(batch)]
+            taken = set(batch)
+            remaining = [post for post in remaining if post.id not in taken]
             record = Round(
                 round=number,
                 accepted=improves,
@@ -216,9 +225,10 @@ class SelfTraining:
                 self._forget_weights(older_than=number)
         return SelfTrained(rounds=tuple(rounds), lessons=(*self.gold, *accepted), best_round=best)
 
-    def fit(self, lessons: Sequence[Lesson], *, seed: int) -> Pupil:
-        """A pupil of lessons under this run's loss; gold lessons are not added."""
-        return self.learner.fit(lessons, loss=self.settings.loss, seed=seed, on_step=self.on_step)
+    def first_verdicts(self) -> list[Verdict]:
+        """What the classifier of round 0, taught by gold labels alone, says of the dev posts."""
+        probabilities = sigmoid(np.load(self._logits_file("dev", 0)))
+        return [verdict_of(post, float(p), self.task) for post, p in zip(self.dev, probabilities, strict=True)]
 
     def best_pupil(self, number: int) -> Pupil:
         """The pupil of an accepted round, from the weights that it left."""
@@ -259,7 +269,9 @@ class SelfTraining:
 
     def _fit(self, lessons: Sequence[Lesson], number: int) -> Pupil:
         # Every round starts from the pretrained weights, so a bad batch leaves no trace in the next one.
-        return self.fit([*self.gold, *lessons], seed=seed_of(self.seed, number))
+        return self.learner.fit(
+            [*self.gold, *lessons], loss=self.settings.loss, seed=seed_of(self.seed, number), on_step=self.on_step
+        )
 
     def _first_round(self) -> Round:
         started = time.monotonic()
@@ -279,11 +291,9 @@ class SelfTraining:
         return record
 
     def _keep(self, pupil: Pupil, number: int) -> None:
-        path = self.folder / f"logits_{number:03}.npy"
-        with atomic_file(path) as stream:
-            np.save(stream, pupil.logits([post.id for post in self.pool]))
-        with atomic_file(self.folder / f"dev_logits_{number:03}.npy") as stream:
-            np.save(stream, pupil.logits([post.id for post in self.dev]))
+        for part, posts in (("pool", self.pool), ("dev", self.dev)):
+            with atomic_file(self._logits_file(part, number)) as stream:
+                np.save(stream, pupil.logits([post.id for post in posts]))
         folder = self.folder / f"weights_{number:03}"
         folder.mkdir(exist_ok=True)
         pupil.network().save(folder)
@@ -294,9 +304,8 @@ class SelfTraining:
             if int(folder.name.removeprefix("weights_")) < older_than:
                 shutil.rmtree(folder)
 
-    def _pool_logits(self, number: int) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = np.load(self.folder / f"logits_{number:03}.npy")
-        return logits
+    def _logits_file(self, part: str, number: int) -> Path:
+        return self.folder / f"{part}_logits_{number:03}.npy"
 
     def _append(self, record: Round) -> None:
         path = self.folder / ROUNDS_FILE

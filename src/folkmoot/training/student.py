@@ -22,7 +22,7 @@ from folkmoot.students.tokens import encode_texts, load_tokenizer
 from folkmoot.training.calibration import choose_abstention, fit_platt
 from folkmoot.training.export import export_student
 from folkmoot.training.learner import Learner, Pupil
-from folkmoot.training.scores import macro_f1
+from folkmoot.training.scores import macro_f1, sigmoid
 
 
 class Dev(Record):
@@ -63,7 +63,7 @@ def write_student(
     towers: list[Tower] = []
     columns: list[NDArray[np.float64]] = []
     int8: dict[str, Any] = {}
-    # The card is written twice: the runtimes read it before the calibration is known.
+    # The card is written twice: the export reads it before the calibration is known.
     card = StudentCard(
         name=name,
         task=task,
@@ -87,7 +87,7 @@ def write_student(
         columns.append(lexical.logits([normalise_text(text) for text in texts]).astype(np.float64))
     logits = np.stack(columns, axis=1)  # [B, K]
     scales, shift = fit_platt(logits, gold)
-    probabilities = 1 / (1 + np.exp(-(logits @ scales + shift)))
+    probabilities = sigmoid(logits @ scales + shift)
     margin = choose_abstention(probabilities, gold, accuracy=abstain_accuracy) if abstain_accuracy else 0.0
     by_tower = dict(zip(towers, scales.tolist(), strict=True))
     alone = {tower: alone_macro_f1(column, gold) for tower, column in zip(towers, columns, strict=True)}
