@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from folkmoot.models.encoder import encoder_folder, load_encoder_network
-from folkmoot.records import Lesson, Post, content_hash
+from folkmoot.records import Lesson, Membership, Post, content_hash
 from folkmoot.runs.atomic import atomic_file
 from folkmoot.students.network import TextClassifier
 from folkmoot.students.runtimes import network_logits, network_vectors
@@ -147,6 +147,8 @@ class TunedLearner(TableLearner):
     def fit(self, lessons: Sequence[Lesson], *, loss: PnuSettings, seed: int, on_step: Step | None = None) -> Pupil:
         torch.manual_seed(seed)
         network = TextClassifier(load_encoder_network(self.base))
+        if loss.gamma == 0:  # the loss would not read the unlabelled: they would cost time and thin the batches out
+            lessons = [lesson for lesson in lessons if lesson.membership is not Membership.DISAGREED]
         examples = Examples.of(lessons, self.row_of)
         return TunedPupil(
             self, fit_network(network, self.ids, examples, self.settings, loss, seed=seed, on_step=on_step)
