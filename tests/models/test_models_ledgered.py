@@ -1,6 +1,8 @@
 """Calls through the ledger and the budget, and their replay."""
 
 import asyncio
+import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,32 @@ async def test_a_call_that_the_ledger_holds_is_not_sent_again(ledger: Ledger) ->
     assert first == again
     assert first.call == call_key("scripted", ASKED, None, Sampling())
     assert len(inner.requests) == 1
+
+
+PICTURE = base64.b64encode(b"a picture of a teapot").decode()
+
+
+@pytest.mark.parametrize(
+    "content", ["Is tea kind? \u2615", "half a pair: \ud83d", [{"type": "text", "text": "Is it kind?"}]]
+)
+async def test_the_ledger_shows_what_was_sent_and_finds_it_again(ledger: Ledger, content: Any) -> None:
+    asked: list[Message] = [{"role": "user", "content": content}]
+    completion = await LedgeredModel(ScriptedModel([GOOD]), ledger).complete(asked, {"type": "object"})
+    record = ledger.get(str(completion.call))
+    assert record is not None
+    assert record.request["messages"] == asked
+    assert record.request["schema"] == {"type": "object"}
+    assert record.request["sampling"] == Sampling().model_dump()
+
+
+async def test_the_ledger_holds_a_pictures_hash_in_its_place(ledger: Ledger) -> None:
+    address = f"data:image/png;base64,{PICTURE}"
+    asked: list[Message] = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": address}}]}]
+    completion = await LedgeredModel(ScriptedModel([GOOD]), ledger).complete(asked)
+    record = ledger.get(str(completion.call))
+    assert record is not None
+    assert PICTURE not in json.dumps(record.request)
+    assert "sha256" in json.dumps(record.request)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import Field
 
-from folkmoot.records import Record, content_hash
+from folkmoot.records import Record, canonical_json, text_hash
 
 Message = dict[str, Any]
 """A message in the OpenAI convention: `role`, and `content` as a string or a list of content parts
@@ -49,9 +49,17 @@ class Completion(Record):
 
 def call_key(model: str, messages: Sequence[Message], schema: Schema | None, sampling: Sampling) -> str:
     """The identity of a call: SHA-256 over model, messages (media included), schema and sampling."""
-    return content_hash(
-        {"model": model, "messages": list(messages), "schema": schema, "sampling": sampling.model_dump()}
-    )
+    return text_hash(call_text(model, messages, schema, sampling))
+
+
+def call_text(model: str, messages: Sequence[Message], schema: Schema | None, sampling: Sampling) -> str:
+    """All that makes up a call, as the canonical JSON that `call_key` is the hash of."""
+    return canonical_json({"model": model, **call_content(messages, schema, sampling)})
+
+
+def call_content(messages: Sequence[Message], schema: Schema | None, sampling: Sampling) -> dict[str, Any]:
+    """What a call sends, whoever the model is."""
+    return {"messages": list(messages), "schema": schema, "sampling": sampling.model_dump()}
 
 
 @runtime_checkable

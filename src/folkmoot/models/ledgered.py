@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from folkmoot.models.chat import ChatModel, Completion, Message, Sampling, Schema, Usage, call_key
+from folkmoot.models.chat import ChatModel, Completion, Message, Sampling, Schema, Usage, call_content, call_text
 from folkmoot.models.lane import Lane
 from folkmoot.models.token_estimate import dearest_usage
 from folkmoot.models.witness import WitnessedModel
-from folkmoot.records import BudgetReached, CallFailed, StorageFailed
+from folkmoot.records import BudgetReached, CallFailed, StorageFailed, text_hash
 from folkmoot.runs.budget import Budget, Price, Spending
 from folkmoot.runs.ledger import CallRecord, Ledger
 
@@ -55,7 +55,8 @@ class LedgeredModel:
             BudgetReached: the call is not in the ledger and may not be sent.
             CallFailed, EndpointDown: as the model; `calls` holds the key.
         """
-        key = call_key(self._model.name, messages, schema, sampling)
+        text = call_text(self._model.name, messages, schema, sampling)
+        key = text_hash(text)
         while (pending := self._in_flight.get(key)) is not None:
             try:
                 return await asyncio.shield(pending)
@@ -69,7 +70,9 @@ class LedgeredModel:
         answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         self._in_flight[key] = answer
         try:
-            completion = await self._admit_and_send(key, messages, schema, sampling)
+            request = text if holds_text_alone(messages, text) else call_content(messages, schema, sampling)
+            entry = _Entry(self._ledger, key, request, self._model.name)
+            completion = await self._admit_and_send(entry, messages, schema, sampling)
         except asyncio.CancelledError:
             answer.cancel()
             raise
@@ -89,11 +92,11 @@ class LedgeredModel:
         await self._model.aclose()
 
     async def _admit_and_send(
-        self, key: str, messages: Sequence[Message], schema: Schema | None, sampling: Sampling
+        self, entry: _Entry, messages: Sequence[Message], schema: Schema | None, sampling: Sampling
     ) -> Completion:
         budget = self._budget
         if budget is None:
-            return await self._send(key, messages, schema, sampling, Spending())
+            return await self._send(entry, messages, schema, sampling, Spending())
         expected = 0.0 if self._is_free else self._price.of(dearest_usage(messages, schema, sampling))
         with ExitStack() as reservation:
             while True:
@@ -105,13 +108,11 @@ class LedgeredModel:
                     if out_of_calls or budget.reserved_usd < 1e-12:  # a rounding residue is no call in flight
                         raise
                 await asyncio.sleep(SETTLING_SECONDS)
-            return await self._send(key, messages, schema, sampling, spending)
+            return await self._send(entry, messages, schema, sampling, spending)
 
     async def _send(
-        self, key: str, messages: Sequence[Message], schema: Schema | None, sampling: Sampling, spending: Spending
+        self, entry: _Entry, messages: Sequence[Message], schema: Schema | None, sampling: Sampling, spending: Spending
     ) -> Completion:
-        request = {"messages": messages, "schema": schema, "sampling": sampling.model_dump()}
-        entry = _Entry(self._ledger, key, request, self._model.name)
         try:
             if self._witnessed is not None:
                 completion = await self._witnessed.complete_witnessed(messages, schema, sampling, entry)
@@ -120,14 +121,14 @@ class LedgeredModel:
                 completion = await self._model.complete(messages, schema, sampling)
         except CallFailed as error:
             entry.failed(str(error))
-            raise CallFailed(str(error), calls=(key,)) from error
+            raise CallFailed(str(error), calls=(entry.key,)) from error
         except asyncio.CancelledError:
             entry.failed("cancelled in flight; the endpoint may have counted it")
             raise
         except Exception as error:
             entry.failed(str(error))
             raise
-        completion = completion.model_copy(update={"call": key})
+        completion = completion.model_copy(update={"call": entry.key})
         usage = completion.usage
         spending.cost_usd = 0.0 if self._is_free else self._price.of(usage)
         entry.finished(completion, usage, spending.cost_usd)
@@ -137,15 +138,15 @@ class LedgeredModel:
 class _Entry:
     """One call's rows in the ledger: a Witness."""
 
-    __slots__ = ("_attempt", "_key", "_ledger", "_model", "_request", "_started")
+    __slots__ = ("_attempt", "_ledger", "_model", "_request", "_started", "key")
 
-    def __init__(self, ledger: Ledger, key: str, request: dict[str, Any], model: str) -> None:
-        self._ledger, self._key, self._request, self._model = ledger, key, request, model
+    def __init__(self, ledger: Ledger, key: str, request: dict[str, Any] | str, model: str) -> None:
+        self._ledger, self.key, self._request, self._model = ledger, key, request, model
         self._attempt: int | None = None
         self._started = 0.0
 
     def sent(self) -> None:
-        self._attempt = self._ledger.begin(self._key, self._request, self._model)
+        self._attempt = self._ledger.begin(self.key, self._request, self._model)
         self._started = time.perf_counter()
 
     def failed(self, error: str) -> None:
@@ -159,13 +160,22 @@ class _Entry:
         assert self._attempt is not None
         self._ledger.finish(
             self._attempt,
-            self._key,
+            self.key,
             reply=completion.model_dump(),
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             seconds=time.perf_counter() - self._started,
             cost_usd=cost_usd,
         )
+
+
+def holds_text_alone(messages: Sequence[Message], text: str) -> bool:
+    """Whether a call can be kept as it was hashed: no content parts, which may be media, and no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return all(isinstance(message.get("content"), str) for message in messages)
 
 
 def recorded_completion(record: CallRecord, ledger: Ledger) -> Completion:

@@ -1,7 +1,7 @@
 """The nouns. Post -> Observation -> Evidence -> Opinion -> Verdict -> Lesson; the Judge protocol; errors."""
 
 from folkmoot.records.base import Record
-from folkmoot.records.canonical import bytes_hash, canonical_json, content_hash
+from folkmoot.records.canonical import bytes_hash, canonical_json, content_hash, text_hash
 from folkmoot.records.errors import (
     BadInput,
     BadRecord,
@@ -58,4 +58,5 @@ __all__ = [
     "bytes_hash",
     "canonical_json",
     "content_hash",
+    "text_hash",
 ]

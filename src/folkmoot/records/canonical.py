@@ -14,7 +14,12 @@ def canonical_json(value: Any) -> str:
 
 def content_hash(value: Any) -> str:
     """The SHA-256 of a JSON value in canonical form, as 64 hexadecimal digits."""
-    return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
+    return text_hash(canonical_json(value))
+
+
+def text_hash(text: str) -> str:
+    """The SHA-256 of a text in UTF-8, as 64 hexadecimal digits; a lone surrogate is kept as it is."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def bytes_hash(content: bytes) -> str:

@@ -148,9 +148,13 @@ class Ledger:
         row = self._read(GET, (key,))[0:1]
         return self._record(row[0]) if row else None
 
-    def begin(self, key: str, request: dict[str, Any], model: str) -> int:
-        """The number of a new attempt. Call it before sending, so that a kill is seen as a call lost in flight."""
-        text = json.dumps(without_media(request), separators=(",", ":"))
+    def begin(self, key: str, request: dict[str, Any] | str, model: str) -> int:
+        """The number of a new attempt. Call it before sending, so that a kill is seen as a call lost in flight.
+
+        Args:
+            request: what is sent; as a text where it is JSON already and holds no media.
+        """
+        text = request if isinstance(request, str) else json.dumps(without_media(request), separators=(",", ":"))
         with self._lock:
             try:
                 attempt = self._open().execute(BEGIN, (key, model, time.time(), text)).lastrowid
