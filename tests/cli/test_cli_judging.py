@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -208,3 +210,53 @@ def test_a_runs_own_folder_is_enough_for_its_report(tell: Tell, here: Path) -> N
     assert "words 5" not in (here / "page.html").read_text()
     assert tell("report", "--run", "V.jsonl.run", "--out", "page.html", "--reveal")[0] == 0
     assert "words 5" in (here / "page.html").read_text()
+
+
+def test_a_report_is_not_made_of_files_that_changed_since_the_run(tell: Tell, here: Path) -> None:
+    tell(*RECORDED)
+    with Path("P.jsonl").open("a") as file:
+        file.write('{"id":"p9","text":"words 9","label":"ok"}\n')
+    code, _, err = tell("report", "--run", "V.jsonl.run", "--out", "page.html")
+    assert code == 2
+    assert "P.jsonl ('posts') has changed since the run" in err
+    assert not Path("page.html").exists()
+
+
+def test_evaluate_tells_of_labels_that_one_side_alone_names(tell: Tell, here: Path) -> None:
+    tell(*RECORDED)
+    posts = [Post(id=f"p{n}", text="", label=label) for n, label in enumerate(("offensive", "ok", "fine"))]
+    write_posts(posts, Path("G.jsonl"))
+    code, out, err = tell("evaluate", "--verdicts", "V.jsonl", "--gold", "G.jsonl", "--json")
+    assert code == 0
+    assert json.loads(out)["n"] == 3
+    assert "no verdict gives: 'fine'" in err
+
+
+def test_evaluate_refuses_gold_labels_of_which_no_verdict_gives_one(tell: Tell, here: Path) -> None:
+    tell(*RECORDED)
+    write_posts([Post(id="p1", text="", label="real"), Post(id="p2", text="", label="fake")], Path("G.jsonl"))
+    code, _, err = tell("evaluate", "--verdicts", "V.jsonl", "--gold", "G.jsonl")
+    assert code == 2
+    assert "the verdicts give 'offensive', 'ok' and the gold posts have 'fake', 'real'" in err
+
+
+def test_a_file_that_cannot_be_used_is_refused_before_torch_is_imported(tell: Tell, here: Path) -> None:
+    Path("empty.jsonl").write_text("")
+    told = subprocess.run(
+        [sys.executable, "-c", REFUSED], capture_output=True, text=True, timeout=60, env={**os.environ, "HOME": str(here)}
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert "empty.jsonl" in told.stderr
+
+
+REFUSED = """
+import sys
+from folkmoot.cli import main
+sys.argv = "folkmoot selftrain --task offensive --labelled empty.jsonl --pool P.jsonl --dev P.jsonl --out run".split()
+try:
+    main()
+except SystemExit as stop:
+    assert stop.code == 2, stop.code
+heavy = {"torch", "sklearn", "pandas", "scipy", "matplotlib", "transformers"} & sys.modules.keys()
+assert not heavy, heavy
+"""

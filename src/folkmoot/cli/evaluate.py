@@ -36,6 +36,8 @@ def evaluate(
     if not labelled:
         raise BadInput(f"{gold}: no post has a label, so there is nothing to score against")
     held = read_verdicts(verdicts) if verdicts else judge_now(str(judge), labelled)
+    if known_task is None:
+        warn_of_strangers(held, labelled)
     metrics = measure(held, labelled, known_task)
     if report:
         from folkmoot.recipes.judges import find_judge
@@ -64,6 +66,17 @@ def evaluate(
         if getattr(metrics, name) is not None:
             typer.echo(f"{name} {getattr(metrics, name):.4f}")
     typer.echo("outcomes " + ", ".join(f"{count} {name}" for name, count in metrics.outcomes.items() if count))
+
+
+def warn_of_strangers(verdicts: list[Verdict], gold: list[Post]) -> None:
+    """Tell of labels that one side alone names: without a task, they count as labels like the others."""
+    from folkmoot.evaluation import strangers
+
+    meant, given = strangers(verdicts, gold)
+    for labels, who in ((meant, "gold posts have and no verdict gives"), (given, "verdicts give and no gold post has")):
+        if labels:
+            named = ", ".join(f"'{label[:80]}'" for label in labels[:5])
+            typer.echo(f"{len(labels)} of the labels {who}: {named}; they count in macro-F1. --task checks.", err=True)
 
 
 def judge_now(name: str, posts: list[Post]) -> list[Verdict]:

@@ -13,7 +13,7 @@ from folkmoot.evaluation.comparison import Comparison, Difference, SideBySide, c
 from folkmoot.evaluation.contested import ContestedPost, rank_contested
 from folkmoot.evaluation.mcnemar import McNemar, mcnemar
 from folkmoot.evaluation.metrics import Metrics, evaluate
-from folkmoot.evaluation.pairing import Pairing, pair
+from folkmoot.evaluation.pairing import Pairing, pair, strangers
 from folkmoot.evaluation.ranking import average_precision, roc_auc
 from folkmoot.evaluation.report import write_report
 from folkmoot.evaluation.selective import OperatingPoint, RiskCoverage, risk_coverage
@@ -47,5 +47,6 @@ __all__ = [
     "risk_coverage",
     "roc_auc",
     "score_agents",
+    "strangers",
     "write_report",
 ]

@@ -121,6 +121,26 @@ def pair(
     )
 
 
+def strangers(verdicts: Sequence[Verdict], gold: Sequence[Post]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The gold labels that no verdict gives, and the verdicts' labels that no gold post has, both sorted.
+
+    Raises:
+        BadInput: both sides name labels and share none, so they belong to two tasks.
+    """
+    meant = {str(post.label) for post in gold if post.label is not None}
+    given = {verdict.label for verdict in verdicts if verdict.label is not None}
+    if meant and given and not meant & given:
+        raise BadInput(
+            f"evaluating: the verdicts give {_listed(given)} and the gold posts have {_listed(meant)}, so no verdict "
+            "could be right. Give the verdicts and the gold posts of one task."
+        )
+    return tuple(sorted(meant - given)), tuple(sorted(given - meant))
+
+
+def _listed(labels: set[str]) -> str:
+    return ", ".join(f"'{label[:80]}'" for label in sorted(labels)[:5]) + (" and others" if len(labels) > 5 else "")
+
+
 def _labels_that_occur(gold: Sequence[Post], verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     named = {post.label for post in gold if post.label is not None}
     named.update(verdict.label for verdict in verdicts if verdict.label is not None)

@@ -8,18 +8,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
-import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from folkmoot.evaluation import compare_judges, evaluate, write_report
 from folkmoot.formats import load_task, read_opinions, read_posts, write_verdicts
+from folkmoot.formats.fields import did_you_mean
 from folkmoot.models.chat import ChatModel
 from folkmoot.panels import RecordedOpinions, build_panel
-from folkmoot.records import BadInput, Judge, MissingExtra, Opinion, Outcome, Post, Record, Task, Verdict
+from folkmoot.records import BadInput, Judge, MissingExtra, Opinion, Post, Record, Task, Verdict
 from folkmoot.runs import RunFolder
+
+S = TypeVar("S", bound=Record)
 
 
 class EncoderChoice(Record):
@@ -137,11 +141,16 @@ async def run_low_resource(
         BadInput: the files or the settings cannot be used; says which and why.
         MissingExtra: the `train` extra is not installed.
     """
-    try:
-        import sklearn  # noqa: F401
-        import torch
-    except ImportError:
-        raise MissingExtra("Self-training", "train") from None
+    started = time.monotonic()
+    read = read_inputs(recipe, resolve)
+    task, labelled, pool, dev, opinions, inputs = (
+        read.task, read.labelled, read.pool, read.dev, read.opinions, read.paths
+    )  # fmt: skip
+    if find_spec("torch") is None or find_spec("sklearn") is None:
+        raise MissingExtra("Self-training", "train")
+    # Only now, since torch takes seconds to import: a file that cannot be used is refused at once.
+    import torch
+
     from folkmoot.formats import write_lessons
     from folkmoot.supervision import Source
     from folkmoot.training.distillation import (
@@ -158,28 +167,8 @@ async def run_low_resource(
     from folkmoot.training.student import write_student
     from folkmoot.training.tuned import TunedSettings
 
-    started = time.monotonic()
     torch.set_num_threads(recipe.encoder.threads or torch.get_num_threads())
-    inputs = {
-        name: resolve(path)
-        for name, path in {
-            "labelled": recipe.labelled, "pool": recipe.pool, "dev": recipe.dev, "opinions": recipe.opinions
-        }.items()
-        if path is not None
-    }  # fmt: skip
-    task = load_task(recipe.task)
     settings = settings_of(SelfTrainingSettings, recipe.rounds, "rounds")
-    labelled = read_posts(inputs["labelled"], task=task)
-    dev = read_posts(inputs["dev"], task=task)
-    if "pool" not in inputs:
-        raise BadInput("self-training needs a pool of unlabelled posts: give --pool FILE")
-    pool = read_pool(inputs["pool"], labelled, task)
-    check_apart(labelled, dev, "labelled", "dev")
-    check_apart(pool, dev, "pool", "dev")
-    check_labels(labelled, inputs["labelled"])
-    check_labels(dev, inputs["dev"])
-    known = {post.id for post in (*pool, *labelled, *dev)}
-    opinions = read_opinions(inputs["opinions"], task=task, known=known) if "opinions" in inputs else None
     if settings.agreement.source is not Source.CLASSIFIER and opinions is None and model_for is None:
         raise BadInput("a panel needs recorded opinions (--opinions FILE) or a model (--model)")
 
@@ -277,9 +266,7 @@ async def run_low_resource(
         judges: dict[str, Sequence[Verdict]] = {"student": student.verdicts(blind)}
         if fast is not None:
             judges["fast student"] = fast.verdicts(blind)
-        judges["gold labels alone (round 0)"] = verdicts_of_logits(
-            np.load(run.file("rounds") / "dev_logits_000.npy"), dev, task
-        )
+        judges["gold labels alone (round 0)"] = machine.first_verdicts()
         write_verdicts(judges["student"], run.file("dev_verdicts.jsonl"))
         metrics = evaluate(judges["student"], dev, task)
         side_by_side = compare_judges(judges, dev, task=task)
@@ -333,26 +320,54 @@ async def run_low_resource(
         )
 
 
-def settings_of(kind: type[Any], values: Mapping[str, Any], table: str) -> Any:
+def settings_of(kind: type[S], values: Mapping[str, Any], table: str) -> S:
     """The settings that a recipe's table names, the rest at their defaults.
 
     Raises:
         BadInput: a field is unknown or its value is not accepted.
     """
-    import difflib
-
-    from pydantic import ValidationError
-
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        near = (
-            difflib.get_close_matches(field, list(kind.model_fields), 1) if first["type"] == "extra_forbidden" else []
-        )
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise BadInput(f"recipe table '{table}', field '{field}': {first['msg']}.{hint}") from None
+        hint = did_you_mean(field, kind.model_fields) if first["type"] == "extra_forbidden" else ""
+        raise BadInput(f"recipe table '{table}', field '{field}': {first['msg']}{hint or '.'}") from None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a recipe's files hold, checked against one another."""
+
+    task: Task
+    labelled: list[Post]
+    pool: list[Post]
+    dev: list[Post]
+    opinions: Mapping[str, Sequence[Opinion]] | None
+    paths: Mapping[str, Path]
+
+
+def read_inputs(recipe: LowResource, resolve: Callable[[str], Path]) -> Inputs:
+    """The posts, labels and opinions that a recipe names.
+
+    Raises:
+        BadInput: a file cannot be used, a label is missing, or a post stands on both sides of a split.
+    """
+    named = {"labelled": recipe.labelled, "pool": recipe.pool, "dev": recipe.dev, "opinions": recipe.opinions}
+    paths = {name: resolve(path) for name, path in named.items() if path is not None}
+    task = load_task(recipe.task)
+    labelled = read_posts(paths["labelled"], task=task)
+    dev = read_posts(paths["dev"], task=task)
+    if "pool" not in paths:
+        raise BadInput("self-training needs a pool of unlabelled posts: give --pool FILE")
+    pool = read_pool(paths["pool"], labelled, task)
+    check_apart(labelled, dev, "labelled", "dev")
+    check_apart(pool, dev, "pool", "dev")
+    check_labels(labelled, paths["labelled"])
+    check_labels(dev, paths["dev"])
+    known = {post.id for post in (*pool, *labelled, *dev)}
+    opinions = read_opinions(paths["opinions"], task=task, known=known) if "opinions" in paths else None
+    return Inputs(task, labelled, pool, dev, opinions, paths)
 
 
 def read_pool(path: Path, labelled: Sequence[Post], task: Task) -> list[Post]:
@@ -410,21 +425,6 @@ def make_lexical_table(kind: type[Any], posts: Sequence[Post]) -> tuple[Any, dic
     from folkmoot.students.text import normalise_text
 
     return kind([normalise_text(post.text) for post in posts]), {post.id: row for row, post in enumerate(posts)}
-
-
-def verdicts_of_logits(logits: Any, posts: Sequence[Post], task: Task) -> list[Verdict]:
-    """Verdicts of a classifier of which only the logits were kept."""
-    verdicts = []
-    for post, logit in zip(posts, logits, strict=True):
-        probability = float(1 / (1 + np.exp(-np.clip(logit, -40, 40))))
-        label = str(task.positive) if probability >= 0.5 else task.negative
-        verdicts.append(
-            Verdict(
-                id=post.id, outcome=Outcome.LABELLED, label=label, probability=round(max(probability, 1 - probability), 6),
-                task=task.name, judge="classifier:v1", quorum=1,
-            )
-        )  # fmt: skip
-    return verdicts
 
 
 def opinions_of_panel(path: Path) -> dict[str, Sequence[Opinion]]:

@@ -11,6 +11,7 @@ from folkmoot.formats import load_task, read_posts, read_verdicts, shipped_tasks
 from folkmoot.recipes.low_resource import flat
 from folkmoot.records import BadInput, Post, Task, Verdict
 from folkmoot.runs import RunFolder
+from folkmoot.runs.manifest import input_hash
 from folkmoot.students.card import CARD_FILE, StudentCard
 
 DEV_VERDICTS = "dev_verdicts.jsonl"
@@ -34,9 +35,10 @@ def read_run(path: Path) -> RunContents:
     """The contents of a run of `judge`, or of a self-training one, whose verdicts are those on its dev posts.
 
     Raises:
-        BadInput: there is no run folder.
+        BadInput: there is no run folder, or a file that the run has read has changed since.
     """
     run = RunFolder.read(path)
+    check_inputs(run)
     inputs = {name: Path(entry["path"]) for name, entry in run.manifest["inputs"].items()}
     metrics = json.loads(run.file("metrics.json").read_text("utf-8")) if run.file("metrics.json").exists() else {}
     is_training = run.file(DEV_VERDICTS).exists()
@@ -57,6 +59,21 @@ def read_run(path: Path) -> RunContents:
         cost=run.ledger.totals().model_dump() if run.file("ledger.sqlite").exists() else None,
         provenance=flat(run.manifest),
     )
+
+
+def check_inputs(run: RunFolder) -> None:
+    """Refuse to report on files that are not those that the run has read. One that is gone is left out of the page.
+
+    Raises:
+        BadInput: names the first file that has changed.
+    """
+    for name, entry in run.manifest["inputs"].items():
+        path = Path(entry["path"])
+        if path.exists() and input_hash(path, name) != entry["sha256"]:
+            raise BadInput(
+                f"{path} ('{name}') has changed since the run in {run.path} read it, so the page would mix two "
+                "experiments. Put the old file back, or run again in a new folder."
+            )
 
 
 def gold_posts(paths: list[Path], task: Task) -> list[Post]:
