@@ -80,6 +80,14 @@ def test_workers_write_the_bytes_of_one_process_though_one_is_killed(ray, tmp_pa
     assert not list((tmp_path / "out").glob("*.partial"))
 
 
+def test_workers_write_parquet_tables_of_the_same_lines(ray, tmp_path: Path) -> None:
+    shards = write_shards(tmp_path)
+    judge_on_ray(LengthJudge, shards, tmp_path / "out", workers=2, form="parquet")
+    assert len(list((tmp_path / "out").glob("*.parquet"))) == len(shards)
+    gather_verdicts(shards, str(tmp_path / "out"), tmp_path / "v.jsonl", "parquet")
+    assert sorted((tmp_path / "v.jsonl").read_text().splitlines()) == expected()
+
+
 class NotImportableThere(LengthJudge):
     def __reduce__(self) -> tuple[object, ...]:
         return importlib.import_module, ("a_module_that_no_worker_has",)

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from judges_for_runs import KillingJudge, LengthJudge, posts, verdict_on
 
-from folkmoot.formats import write_posts
+from folkmoot.formats import read_verdicts, write_posts
 from folkmoot.records import BadInput, BadRecord, BudgetReached, Outcome, Post, RunMismatch
 from folkmoot.runs.shards import find_shards, gather_verdicts, judge_shard, part_name, read_done
 
 fsspec = pytest.importorskip("fsspec")
+pq = pytest.importorskip("pyarrow.parquet")
 
 
 @pytest.fixture
@@ -67,6 +68,28 @@ def test_only_failed_posts_of_a_shard_are_judged_a_second_time(tmp_path, shard, 
     assert judge_shard(judge := LengthJudge(), shard, out, work=work, runner=runner).failed == 0
     assert judge.seen == ["p3"]
     assert (tmp_path / "out" / part_name(shard)).read_bytes() == lines(10)
+
+
+def test_a_parquet_shard_holds_the_same_lines_and_resumes_from_them(tmp_path, shard, runner) -> None:
+    failing = LengthJudge(lambda post: Outcome.CALL_FAILED if post.id == "p3" else None)
+    out, work = str(tmp_path / "out"), tmp_path / "work"
+    assert judge_shard(failing, shard, out, work=work, runner=runner, form="parquet").failed == 1
+    judge_shard(judge := LengthJudge(), shard, out, work=work, runner=runner, form="parquet")
+    assert judge.seen == ["p3"]
+    part = tmp_path / "out" / part_name(shard, "parquet")
+    assert part.suffix == ".parquet"
+    assert read_verdicts(part) == [verdict_on(post) for post in posts(10)]
+    assert gather_verdicts([shard], out, tmp_path / "v.jsonl", "parquet") == 10
+    assert (tmp_path / "v.jsonl").read_bytes() == lines(10)
+    assert pq.read_table(part, filters=[("id", "=", "p3")], columns=["label"]).to_pylist() == [
+        {"label": verdict_on(posts(10)[3]).label}
+    ]
+
+
+def test_a_table_of_something_else_is_no_table_of_verdicts(tmp_path) -> None:
+    write_posts(posts(3), tmp_path / "posts.parquet")
+    with pytest.raises(BadRecord, match=r"posts\.parquet.*no table of verdicts"):
+        read_verdicts(tmp_path / "posts.parquet")
 
 
 def test_a_shard_that_changed_since_is_refused(tmp_path, shard, runner) -> None:

@@ -39,6 +39,9 @@ def judge(
     run: Annotated[Path | None, typer.Option(help="The run folder; OUT.run by default.")] = None,
     on: Annotated[Literal["here", "ray"], typer.Option(help="This process, or a Ray cluster.")] = "here",
     workers: Annotated[int, typer.Option(min=1, help="Ray's actors.")] = 2,
+    form: Annotated[
+        Literal["jsonl", "parquet"], typer.Option("--format", help="What --on ray writes for each shard.")
+    ] = "jsonl",
     concurrency: Annotated[int, typer.Option(min=1, help="Posts in flight, in each of Ray's actors.")] = 256,
     seed: Annotated[int | None, typer.Option(help="The models' seed; 0 by default.")] = None,
     max_cost: Annotated[float | None, typer.Option(min=0, help="Stop cleanly at so many USD.")] = None,
@@ -85,8 +88,10 @@ def judge(
                 raise BadInput("--max-cost and --max-calls hold for one process; leave them out with --on ray")
             result = judge_shards(
                 spec, posts, out if "://" in out else str(Path(out).absolute()), folder, workers=workers,
-                concurrency=concurrency, columns=columns, max_failure_share=max_failures, on_progress=line,
+                concurrency=concurrency, columns=columns, form=form, max_failure_share=max_failures, on_progress=line,
             )  # fmt: skip
+        elif form == "parquet":
+            raise BadInput("--format parquet is for --on ray; one process writes JSONL")
         else:
             result = judge_files(
                 spec, files, Path(out), folder, spending=Spending(max_cost_usd=max_cost, max_calls=max_calls),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from folkmoot.formats.lines import LINE_LIMIT_BYTES, Row, read_lines
 from folkmoot.records import BadInput, BadRecord, MissingExtra
@@ -70,15 +70,16 @@ def read_csv_rows(
         raise BadRecord(path, None, None, "the file has no row.", "A header and at least one row are needed.")
 
 
-def read_parquet_rows(path: str | Path) -> Iterator[tuple[int, Row]]:
-    """Yields (row number from 1, row) of a Parquet file, a batch in memory at a time.
+def read_parquet_rows(path: str | Path | BinaryIO) -> Iterator[tuple[int, Row]]:
+    """Yields (row number from 1, row) of a Parquet file or an open stream of one, a batch in memory at a time.
 
     Raises:
         MissingExtra: pyarrow is not installed.
         BadInput: the file is missing or not Parquet.
     """
-    parquet, arrow = _pyarrow("reading Parquet files")
-    if not Path(path).is_file():
+    parquet, arrow = parquet_modules("reading Parquet files")
+    name = path if isinstance(path, str | Path) else str(getattr(path, "name", "the stream"))
+    if isinstance(path, str | Path) and not Path(path).is_file():
         raise BadInput(f"cannot read {path}: no such file")
     number = 0
     try:
@@ -92,17 +93,17 @@ def read_parquet_rows(path: str | Path) -> Iterator[tuple[int, Row]]:
                             for name, column in zip(batch.schema.names, batch.columns, strict=True)
                         }
                     except UnicodeDecodeError:
-                        raise BadRecord(path, number, None, "a text is not valid UTF-8.", "Mend the row.") from None
+                        raise BadRecord(name, number, None, "a text is not valid UTF-8.", "Mend the row.") from None
                     yield number, row
     except (arrow.ArrowInvalid, OSError) as error:
-        raise BadInput(f"cannot read {path} as Parquet: {str(error).splitlines()[0][:200]}") from None
+        raise BadInput(f"cannot read {name} as Parquet: {str(error).splitlines()[0][:200]}") from None
     if number == 0:
-        raise BadRecord(path, None, None, "the file has no row.", "At least one row is needed.")
+        raise BadRecord(name, None, None, "the file has no row.", "At least one row is needed.")
 
 
 def write_parquet_rows(rows: list[Row], path: str | Path, *, types: dict[str, Any]) -> None:
     """Writes rows as Parquet at `path`. `types` maps a column to 'text', 'texts', 'integer', 'number' or 'media'."""
-    parquet, arrow = _pyarrow("writing Parquet files")
+    parquet, arrow = parquet_modules("writing Parquet files")
     text = arrow.string()
     known = {
         "text": text,
@@ -115,7 +116,12 @@ def write_parquet_rows(rows: list[Row], path: str | Path, *, types: dict[str, An
     parquet.write_table(arrow.Table.from_pylist(rows, schema=schema), path)
 
 
-def _pyarrow(what: str) -> tuple[Any, Any]:
+def parquet_modules(what: str) -> tuple[Any, Any]:
+    """`pyarrow.parquet` and `pyarrow`.
+
+    Raises:
+        MissingExtra: they are not installed.
+    """
     try:
         import pyarrow
         import pyarrow.parquet

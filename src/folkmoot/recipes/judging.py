@@ -26,7 +26,7 @@ from folkmoot.runs import (
     judge_posts,
     plan_run,
 )
-from folkmoot.runs.shards import find_shards
+from folkmoot.runs.shards import VerdictFormat, find_shards
 
 OnProgress = Callable[[Progress], None]
 
@@ -150,6 +150,7 @@ def judge_shards(
     workers: int = 2,
     concurrency: int = 64,
     columns: Mapping[str, str] | None = None,
+    form: VerdictFormat = "jsonl",
     max_failure_share: float | None = None,
     on_progress: OnProgress | None = None,
 ) -> Judged:
@@ -167,7 +168,7 @@ def judge_shards(
             asyncio.run(model.aclose())
         summary = judge_on_ray(
             functools.partial(build_judge, spec), shards, out, workers=workers, concurrency=concurrency,
-            columns=columns, max_failure_share=max_failure_share, on_progress=on_progress,
+            columns=columns, form=form, max_failure_share=max_failure_share, on_progress=on_progress,
         )  # fmt: skip
         totals = run.ledger.totals() if model is not None else None
     return Judged(**summary.model_dump(), out=out, run=str(folder), ledger=totals)

@@ -13,7 +13,7 @@ from typing import Any
 from folkmoot import records
 from folkmoot.records import BadInput, FolkmootError, Judge, MissingExtra, Outcome
 from folkmoot.runs.judging import Progress, RunSummary, check_failures
-from folkmoot.runs.shards import ShardDone, judge_shard, read_done, total_outcomes, work_folder
+from folkmoot.runs.shards import ShardDone, VerdictFormat, judge_shard, read_done, total_outcomes, work_folder
 
 TRIES_PER_SHARD = 4
 """How often a shard is begun before a post that kills its worker each time stops the run (chosen)."""
@@ -32,6 +32,7 @@ def judge_on_ray(
     cpus_per_worker: float = 1.0,
     gpus_per_worker: float = 0.0,
     columns: Mapping[str, str] | None = None,
+    form: VerdictFormat = "jsonl",
     work: Path | None = None,
     address: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -50,6 +51,7 @@ def judge_on_ray(
         out: a folder, a path or an fsspec address.
         workers: the most actors at a time; fewer where the cluster has no CPUs for them.
         concurrency: posts in flight in each worker.
+        form: what the files of verdicts are: JSONL, or Parquet tables that hold the same lines.
         work: the folder for unfinished shards, seen by every worker; beside `out` by default.
         address: the Ray cluster's; without it the one that is already joined, or a new one on this machine.
 
@@ -68,13 +70,14 @@ def judge_on_ray(
     started = time.monotonic()
     out = str(out)
     _check_shards(shards)
-    marks = [done for shard in shards if (done := read_done(shard, out)) is not None]
+    marks = [done for shard in shards if (done := read_done(shard, out, form)) is not None]
     skipped = sum(done.posts - done.failed for done in marks)
     finished = [done for done in marks if not done.failed]
     complete = {done.shard for done in finished}
     waiting = [shard for shard in shards if shard not in complete]
     if waiting:
-        settings = {"out": out, "work": str(work or work_folder(out)), "concurrency": concurrency, "columns": columns}
+        settings = {"out": out, "work": str(work or work_folder(out)), "concurrency": concurrency, "columns": columns,
+                    "form": form}  # fmt: skip
         joined = not ray.is_initialized()
         if joined:
             _join(ray, address)
@@ -125,6 +128,7 @@ class ShardJudge:
             done = judge_shard(
                 self.judge, shard, self.settings["out"], work=Path(self.settings["work"]), runner=self.runner,
                 concurrency=self.settings["concurrency"], columns=self.settings["columns"],
+                form=self.settings["form"],
             )  # fmt: skip
         except FolkmootError as error:
             kind = next(kind.__name__ for kind in type(error).__mro__ if hasattr(records, kind.__name__))

@@ -11,9 +11,10 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from folkmoot.formats import iter_posts
+from folkmoot.formats.verdicts import table_lines, write_verdict_table
 from folkmoot.records import BadInput, Judge, MissingExtra, Post, Record, RunMismatch, StorageFailed
 from folkmoot.runs.atomic import atomic_file, write_atomically
 from folkmoot.runs.judging import judge_posts
@@ -22,6 +23,8 @@ from folkmoot.runs.verdict_log import VerdictLog
 POSTS_SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".parquet", ".csv", ".tsv")
 CONTENT_TAGS = ("ETag", "etag", "md5Hash", "content_md5", "checksum")
 """Under which names remote stores tell a file's content apart."""
+
+VerdictFormat = Literal["jsonl", "parquet"]
 
 LOCK_WAIT_SECONDS = 60.0
 """How long a worker waits for a predecessor on the same shard to die (chosen: Ray ends orphans within seconds)."""
@@ -58,20 +61,31 @@ def find_shards(address: str) -> list[str]:
     return sorted(str(name) if _is_local(system) else system.unstrip_protocol(name) for name in found)
 
 
-def part_name(shard: str) -> str:
+def part_name(shard: str, form: VerdictFormat = "jsonl") -> str:
     """The name of a shard's file of verdicts: the same whatever other shards there are."""
     stem = PurePosixPath(shard).name.split(".")[0]
-    return f"{stem}-{hashlib.sha256(shard.encode()).hexdigest()[:10]}.jsonl"
+    return f"{stem}-{hashlib.sha256(shard.encode()).hexdigest()[:10]}.{form}"
 
 
-def read_done(shard: str, out: str) -> ShardDone | None:
+def part_lines(system: Any, path: str) -> Iterator[bytes]:
+    """The verdicts of a shard's file, each as its line of JSON without the line's end."""
+    with system.open(path, "rb") as part:
+        if path.endswith(".parquet"):
+            for _, line in table_lines(part, path):
+                yield line.encode()
+        else:
+            for line in part:
+                yield line.rstrip(b"\n")
+
+
+def read_done(shard: str, out: str, form: VerdictFormat = "jsonl") -> ShardDone | None:
     """The mark of a shard whose verdicts are complete under `out`, or None while they are not.
 
     Raises:
         RunMismatch: the shard has changed since.
     """
     system, folder = _reach(out)
-    mark = f"{folder}/{part_name(shard)}.done"
+    mark = f"{folder}/{part_name(shard, form)}.done"
     if not system.exists(mark):
         return None
     done = ShardDone.from_line(system.cat_file(mark))
@@ -92,6 +106,7 @@ def judge_shard(
     runner: asyncio.Runner,
     concurrency: int = 64,
     columns: Mapping[str, str] | None = None,
+    form: VerdictFormat = "jsonl",
 ) -> ShardDone:
     """The mark of the shard, once `out` holds a verdict on each of its posts, in their order.
 
@@ -99,15 +114,15 @@ def judge_shard(
     one. The file under `out` appears whole, then its mark; the log is then removed. Posts that failed are judged again
     when the shard comes a second time.
     """
-    part = part_name(shard)
+    part = part_name(shard, form)
     with _lock(work / f"{part}.lock"):
-        done = read_done(shard, out)
+        done = read_done(shard, out, form)
         if done is not None and not done.failed:
             return done
         system, folder = _reach(out)
         log_path = work / part
         if done is not None and not log_path.exists():
-            write_atomically(log_path, system.cat_file(f"{folder}/{part}"))
+            write_atomically(log_path, b"".join(line + b"\n" for line in part_lines(system, f"{folder}/{part}")))
         fingerprint = _fingerprint(shard)
         with VerdictLog(log_path) as log, _local_file(shard, work) as path:
 
@@ -115,9 +130,12 @@ def judge_shard(
                 return iter_posts(path, columns=columns)
 
             summary = runner.run(judge_posts(judge, posts(), log=log, concurrency=concurrency))
+            lines = log.lines(post.id for post in posts())
             with _publish(f"{out}/{part}", work) as file:
-                for line in log.lines(post.id for post in posts()):
-                    file.write(line + b"\n")
+                if form == "parquet":
+                    write_verdict_table(lines, file)
+                else:
+                    file.writelines(line + b"\n" for line in lines)
         done = ShardDone(
             shard=shard, fingerprint=fingerprint, posts=summary.posts, failed=summary.failed, outcomes=summary.outcomes
         )
@@ -127,7 +145,7 @@ def judge_shard(
         return done
 
 
-def gather_verdicts(shards: Sequence[str], out: str, path: Path | str) -> int:
+def gather_verdicts(shards: Sequence[str], out: str, path: Path | str, form: VerdictFormat = "jsonl") -> int:
     """The number of verdicts written to `path`: those of all shards, in the shards' order.
 
     Raises:
@@ -137,19 +155,18 @@ def gather_verdicts(shards: Sequence[str], out: str, path: Path | str) -> int:
     seen: set[str] = set()
     with atomic_file(path) as file:
         for shard in shards:
-            name = f"{folder}/{part_name(shard)}"
+            name = f"{folder}/{part_name(shard, form)}"
             if not system.exists(f"{name}.done"):
                 raise BadInput(f"Gathering verdicts from {out}: the shard {shard} is not done. Judge it first.")
-            with system.open(name, "rb") as part:
-                for line in part:
-                    post = json.loads(line)["id"]
-                    if post in seen:
-                        raise BadInput(
-                            f"Gathering verdicts from {out}: the id '{post}' is in two shards, the second is {shard}. "
-                            "Ids must differ over all shards."
-                        )
-                    seen.add(post)
-                    file.write(line)
+            for line in part_lines(system, name):
+                post = json.loads(line)["id"]
+                if post in seen:
+                    raise BadInput(
+                        f"Gathering verdicts from {out}: the id '{post}' is in two shards, the second is {shard}. "
+                        "Ids must differ over all shards."
+                    )
+                seen.add(post)
+                file.write(line + b"\n")
     return len(seen)
 
 
