@@ -363,8 +363,8 @@ def read_inputs(recipe: LowResource, resolve: Callable[[str], Path]) -> Inputs:
     pool = read_pool(paths["pool"], labelled, task)
     check_apart(labelled, dev, "labelled", "dev")
     check_apart(pool, dev, "pool", "dev")
-    check_labels(labelled, paths["labelled"])
-    check_labels(dev, paths["dev"])
+    check_labels(labelled, paths["labelled"], task)
+    check_labels(dev, paths["dev"], task)
     known = {post.id for post in (*pool, *labelled, *dev)}
     opinions = read_opinions(paths["opinions"], task=task, known=known) if "opinions" in paths else None
     return Inputs(task, labelled, pool, dev, opinions, paths)
@@ -396,15 +396,22 @@ def check_apart(one: Sequence[Post], other: Sequence[Post], first: str, second: 
         )
 
 
-def check_labels(posts: Sequence[Post], path: Path) -> None:
-    """Refuse a file in which a label is missing.
+def check_labels(posts: Sequence[Post], path: Path, task: Task) -> None:
+    """Refuse a file in which a post has no label, or a label no post.
 
     Raises:
-        BadInput: names the first such post.
+        BadInput: names the first such post or label.
     """
     for post in posts:
         if post.label is None:
-            raise BadInput(f"{path}: post '{post.id}' has no label; every post of this file needs one")
+            raise BadInput(f"{path}, field 'label': post '{post.id}' has none; every post of this file needs one")
+    held = {post.label for post in posts}
+    for label in task.label_names:
+        if label not in held:
+            raise BadInput(
+                f"{path}, field 'label': none of the {len(posts)} posts is '{label}'; task '{task.name}' needs at least "
+                "one of each label"
+            )
 
 
 def panel_options(choice: PanelChoice, classifier: Judge | None) -> dict[str, Any]:
