@@ -22,6 +22,7 @@ from folkmoot.records.observation import Observation
 from folkmoot.records.opinion import CLASSIFIER, Opinion
 from folkmoot.records.outcome import Outcome
 from folkmoot.records.post import Media, MediaType, Post
+from folkmoot.records.preference import PreferencePair
 from folkmoot.records.task import Label, Task
 from folkmoot.records.verdict import Sentence, Span, Verdict
 
@@ -47,6 +48,7 @@ __all__ = [
     "Opinion",
     "Outcome",
     "Post",
+    "PreferencePair",
     "Record",
     "RunMismatch",
     "Sentence",

@@ -1,13 +1,15 @@
-"""Files that are either the old one or the new one, never half of one."""
+"""Files and folders that are either the old one or the new one, never half of one."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from folkmoot.formats.replacing import replacing
+from folkmoot.formats.replacing import replacing, storage_failed
 
 
 def write_atomically(path: Path | str, content: str | bytes) -> None:
@@ -29,3 +31,27 @@ def atomic_file(path: Path | str) -> Iterator[BinaryIO]:
     """
     with replacing(path) as draft, draft.open("wb") as file:
         yield file
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path | str) -> Iterator[Path]:
+    """An empty folder to write to, which becomes `path` when the context ends well and vanishes when it does not.
+
+    A folder that stood at `path` is removed just before; a kill in that moment leaves neither.
+
+    Raises:
+        StorageFailed: the disk is full or refuses.
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        yield draft
+        if path.exists():
+            shutil.rmtree(path)
+        draft.replace(path)
+    except OSError as error:
+        raise storage_failed(f"Writing {path}", error) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

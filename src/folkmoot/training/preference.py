@@ -1,0 +1,395 @@
+"""Training a language model on preference pairs: SFT, DPO, ORPO or SCPO, resumable to the same bytes.
+
+Paper: "Thinking as Society" (SCPO), ICLR 2026; Hong et al. 2024 (ORPO).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from folkmoot.records import BadInput, FolkmootError, MissingExtra, Record
+from folkmoot.runs.atomic import atomic_folder, write_atomically
+from folkmoot.students.branching import Likelihood, transformers_model
+from folkmoot.training.preference_losses import dpo, orpo, scpo, sft
+from folkmoot.training.self_training import seed_of
+from folkmoot.training.shared_prefix import PairLikelihoods, PreferenceForward, TokenPair
+
+STEPS_FILE = "steps.jsonl"
+STATE_FOLDER = "state"
+BUCKET_BATCHES = 16
+"""Batches cut from one length-sorted stretch of the shuffled pairs: less padding, still random. Chosen."""
+
+
+class PreferenceSettings(Record):
+    """How a language model learns from pairs. lambda = 0.1 and omega = 1 are our choice: the paper gives none."""
+
+    loss: Literal["sft", "dpo", "orpo", "scpo"] = "scpo"
+    lam: float = Field(default=0.1, ge=0)
+    """Weight of the odds-ratio term."""
+    omega: float = Field(default=1.0, ge=0)
+    """How much more a post weighs on which the whole society was wrong; 0 is ORPO."""
+    beta: float = Field(default=0.1, gt=0)
+    """DPO's."""
+    nll: Literal["response", "all"] = "response"
+    """What the SFT term learns; `all` adds the prompt, as TRL and the released ORPO code do."""
+    epochs: int = Field(default=1, gt=0)
+    batch_size: int = Field(default=4, gt=0)
+    """Pairs a step."""
+    learning_rate: float = Field(default=2e-4, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    warm_up: float = Field(default=0.1, ge=0, lt=1)
+    clip_norm: float = Field(default=1.0, gt=0)
+    lora_rank: int = Field(default=16, ge=0)
+    """0 trains every weight."""
+    lora_alpha: int = Field(default=32, gt=0)
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    shared_prefix: bool = True
+    gradient_checkpointing: bool = False
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the passes are computed in; losses are float32 always."""
+    max_tokens: int | None = Field(default=None, gt=1)
+    keep_every: int = Field(default=20, gt=0)
+    """Steps between two states that a killed run can go on from."""
+    dev_every: int | None = Field(default=None, gt=0)
+    """Steps between two looks at dev; at the end of each epoch by default."""
+    patience: int | None = Field(default=None, gt=0)
+    """Looks at dev without a better score after which training stops."""
+    seed: int = 0
+
+
+class Step(Record):
+    """One line of `steps.jsonl`. `margin` is the mean difference of the responses' mean log-likelihoods."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    chosen: float
+    rejected: float | None = None
+    margin: float | None = None
+    dev: float | None = None
+
+
+class Trained(Record):
+    """How training ended: steps taken, the best dev score and its step (the last step without dev), losses."""
+
+    steps: int
+    best_step: int
+    best_dev: float | None = None
+    stopped_early: bool = False
+    first_loss: float
+    last_loss: float
+
+
+class LossNotFinite(FolkmootError):
+    """The loss became NaN or infinite."""
+
+
+ScoreDev = Callable[[Any], float]
+"""The score of the model on dev, higher is better; called in eval mode without gradients."""
+
+
+def train_preference(
+    model: Any,
+    pairs: Mapping[str, TokenPair],
+    settings: PreferenceSettings,
+    folder: Path,
+    *,
+    padding: int,
+    score_dev: ScoreDev | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> tuple[Any, Trained]:
+    """The trained model (adapters in place) and how training went; `folder` holds its states and `steps.jsonl`.
+
+    The same pairs, settings and thread count give the same weights, also where the run was killed in between: order
+    and dropout depend on seed and step alone. With dev, the weights of the best look are the ones that come back.
+    Under `accelerate launch` the passes are spread over its processes (DDP or FSDP, by its configuration).
+
+    Args:
+        model: a transformers model, not yet adapted; see `language_base.load_base`.
+        pairs: by id; see `preference_pairs.tokenize_pairs`.
+        padding: the id of the padding token.
+
+    Raises:
+        LossNotFinite: names the step and the pairs; the last state before it is kept.
+        MissingExtra: peft or accelerate is not installed.
+    """
+    accelerate = accelerator()
+    torch.manual_seed(settings.seed)
+    model = adapted(model, settings)
+    if settings.gradient_checkpointing:
+        transformers_model(model).gradient_checkpointing_enable({"use_reentrant": False})
+        transformers_model(model).enable_input_require_grads()
+    reader = PreferenceForward(model, padding=padding, shared_prefix=settings.shared_prefix)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser: Any = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    steps = -(-len(pairs) // settings.batch_size) * settings.epochs
+    held = read_state(folder)
+    before = reference_likelihoods(reader, pairs, settings, folder) if settings.loss == "dpo" else {}
+    reader, optimiser = accelerate.prepare(reader, optimiser)
+    progress = Progress()
+    if held is not None:
+        progress = Progress.model_validate_json((held / "progress.json").read_text())
+        restore(held, trained, optimiser)
+    cut_steps(folder / STEPS_FILE, progress.step)
+    device = accelerate.device
+    last = progress
+    with (folder / STEPS_FILE).open("a") as log:
+        for step, names in enumerate(batches(pairs, settings), start=1):
+            if step <= progress.step:
+                continue
+            if settings.patience is not None and progress.looks_without_gain >= settings.patience:
+                break
+            rate = settings.learning_rate * schedule(step, steps, settings.warm_up)
+            for group in optimiser.param_groups:
+                group["lr"] = rate
+            torch.manual_seed(seed_of(settings.seed, "step", step))
+            reader.train()
+            batch = [pairs[name] for name in names]
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings.dtype == "bfloat16"):
+                read = forward(reader, batch, settings)
+            loss = loss_of(read, batch, settings, [before[name] for name in names] if before else None)
+            if not torch.isfinite(loss):
+                raise LossNotFinite(
+                    f"The loss became {loss.item()} at step {step}, on the pairs {', '.join(names)}. The state of step "
+                    f"{last_kept(folder)} is kept in {folder}; lower the learning rate or leave these pairs out."
+                )
+            optimiser.zero_grad()
+            accelerate.backward(loss)
+            norm = accelerate.clip_grad_norm_(trained, settings.clip_norm)
+            optimiser.step()
+            score, better = None, False
+            if score_dev is not None and looks_at_dev(step, steps, len(pairs), settings):
+                reader.eval()
+                with torch.inference_mode():
+                    score = score_dev(model)
+                better = progress.best_dev is None or score > progress.best_dev
+            last = progress = progress.after(step, float(loss), score, better)
+            if better:
+                keep(folder / "best", trained, None, progress)
+            log.write(step_record(step, loss, rate, norm, read, score).to_line() + "\n")
+            log.flush()
+            if step % settings.keep_every == 0 or step == steps or score is not None:
+                keep(folder / STATE_FOLDER, trained, optimiser, progress)
+            if on_step:
+                on_step(step, steps)
+    if score_dev is not None and (folder / "best").is_dir():
+        restore(folder / "best", trained, None)
+    model.eval()
+    return model, Trained(
+        steps=last.step, best_step=last.best_step or last.step, best_dev=last.best_dev,
+        stopped_early=last.step < steps, first_loss=last.first_loss, last_loss=last.last_loss,
+    )  # fmt: skip
+
+
+class Progress(Record):
+    """How far a run is, beside its weights."""
+
+    step: int = 0
+    best_step: int | None = None
+    best_dev: float | None = None
+    looks_without_gain: int = 0
+    first_loss: float = math.nan
+    last_loss: float = math.nan
+
+    def after(self, step: int, loss: float, score: float | None, better: bool) -> Progress:
+        """The progress once this step is done."""
+        update: dict[str, Any] = {"step": step, "last_loss": loss}
+        if self.step == 0:
+            update["first_loss"] = loss
+        if score is not None:
+            update["looks_without_gain"] = 0 if better else self.looks_without_gain + 1
+        if better:
+            update |= {"best_step": step, "best_dev": score}
+        return self.model_copy(update=update)
+
+
+def forward(reader: Any, batch: Sequence[TokenPair], settings: PreferenceSettings) -> PairLikelihoods:
+    """The likelihoods that the loss reads; SFT spends nothing on the rejected responses."""
+    result: PairLikelihoods = reader(batch, with_prompt=settings.nll == "all", only_chosen=settings.loss == "sft")
+    return result
+
+
+def loss_of(
+    read: PairLikelihoods,
+    batch: Sequence[TokenPair],
+    settings: PreferenceSettings,
+    before: Sequence[tuple[float, float]] | None = None,
+) -> Tensor:
+    """The chosen loss of a batch. Scalar."""
+    learned = read.chosen if read.prompt is None else Likelihood(
+        read.chosen.log_prob + read.prompt.log_prob, read.chosen.tokens + read.prompt.tokens
+    )  # fmt: skip
+    match settings.loss:
+        case "sft":
+            return sft(learned)
+        case "orpo":
+            return orpo(read.chosen, read.rejected, lam=settings.lam, nll=learned)
+        case "scpo":
+            correction = read.chosen.log_prob.new_tensor([pair.correction for pair in batch])
+            return scpo(read.chosen, read.rejected, correction, lam=settings.lam, omega=settings.omega, nll=learned)
+    reference = read.chosen.log_prob.new_tensor(before)
+    return dpo(read.chosen, read.rejected, reference[:, 0], reference[:, 1], beta=settings.beta)
+
+
+def adapted(model: Any, settings: PreferenceSettings) -> Any:
+    """The model with fresh LoRA adapters on all its linear layers but the head, or, with rank 0, the model itself.
+
+    An adapter that is there already (SFT before DPO) is trained on.
+
+    Raises:
+        MissingExtra: peft is not installed.
+    """
+    if hasattr(model, "get_base_model"):
+        return model
+    if settings.lora_rank == 0:
+        return model
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError:
+        raise MissingExtra("Training with LoRA", "train") from None
+    chosen = LoraConfig(
+        r=settings.lora_rank, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout,
+        target_modules=adapted_layers(model), task_type="CAUSAL_LM",
+    )  # fmt: skip
+    return get_peft_model(model, chosen)
+
+
+def adapted_layers(model: Any) -> str:
+    """A pattern for the linear layers of the language model's own blocks; a vision tower stays as it is."""
+    heads = {id(model.get_output_embeddings())}
+    names = {
+        name.rsplit(".", 1)[-1]
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear) and id(layer) not in heads and not is_tower(name)
+    }
+    if not names:
+        raise BadInput("the base model has no linear layer of its own that an adapter could be put on; use lora_rank 0")
+    return rf"^(?!.*(?:visual|vision|audio_tower|merger)).*\.({'|'.join(sorted(names))})$"
+
+
+def is_tower(name: str) -> bool:
+    """Whether a layer belongs to what reads images or sound."""
+    return any(part in name for part in ("visual", "vision", "audio_tower", "merger"))
+
+
+def reference_likelihoods(
+    reader: PreferenceForward, pairs: Mapping[str, TokenPair], settings: PreferenceSettings, folder: Path
+) -> dict[str, tuple[float, float]]:
+    """Each pair's summed log-likelihoods under the model before training, read once and kept in `reference.json`."""
+    path = folder / "reference.json"
+    if not path.exists():
+        values: dict[str, tuple[float, float]] = {}
+        names = sorted(pairs, key=lambda name: pairs[name].tokens)
+        reader.eval()
+        with torch.inference_mode():
+            for at in range(0, len(names), settings.batch_size):
+                group = names[at : at + settings.batch_size]
+                read = reader([pairs[name] for name in group])
+                both = zip(read.chosen.log_prob.tolist(), read.rejected.log_prob.tolist(), strict=True)
+                values |= dict(zip(group, both, strict=True))
+        write_atomically(path, json.dumps(values))
+    held: dict[str, tuple[float, float]] = json.loads(path.read_text())
+    return held
+
+
+def batches(pairs: Mapping[str, TokenPair], settings: PreferenceSettings) -> Iterator[list[str]]:
+    """The ids of each step's pairs: every pair once an epoch, of similar length within a batch, in random order."""
+    for epoch in range(settings.epochs):
+        dice = np.random.default_rng(seed_of(settings.seed, "epoch", epoch))
+        order = [list(pairs)[row] for row in dice.permutation(len(pairs))]
+        cut: list[list[str]] = []
+        for start in range(0, len(order), settings.batch_size * BUCKET_BATCHES):
+            stretch = order[start : start + settings.batch_size * BUCKET_BATCHES]
+            stretch.sort(key=lambda name: pairs[name].tokens)
+            cut += [stretch[at : at + settings.batch_size] for at in range(0, len(stretch), settings.batch_size)]
+        yield from (cut[row] for row in dice.permutation(len(cut)))
+
+
+def schedule(step: int, steps: int, warm_up: float) -> float:
+    """The share of the learning rate at a step from 1: a linear warm-up, then half a cosine to 0."""
+    warm = math.ceil(warm_up * steps)
+    if step <= warm:
+        return step / max(1, warm)
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm + 1)))
+
+
+def looks_at_dev(step: int, steps: int, pairs: int, settings: PreferenceSettings) -> bool:
+    """Whether dev is scored after this step."""
+    every = settings.dev_every or -(-pairs // settings.batch_size)
+    return step % every == 0 or step == steps
+
+
+def step_record(
+    step: int, loss: Tensor, rate: float, norm: Tensor | float, read: PairLikelihoods, score: float | None
+) -> Step:
+    """A step as it is logged."""
+    chosen = float(read.chosen.mean().mean())
+    rejected = float(read.rejected.mean().mean()) if bool((read.rejected.tokens > 0).all()) else None
+    return Step(
+        step=step, loss=float(loss), learning_rate=rate, gradient_norm=float(norm), chosen=chosen, rejected=rejected,
+        margin=None if rejected is None else chosen - rejected, dev=score,
+    )  # fmt: skip
+
+
+def keep(folder: Path, trained: Sequence[Tensor], optimiser: Any, progress: Progress) -> None:
+    """Writes the trained weights, the optimiser's state and how far the run is, whole or not at all."""
+    with atomic_folder(folder) as draft:
+        torch.save([parameter.detach().cpu() for parameter in trained], draft / "weights.pt")
+        if optimiser is not None:
+            torch.save(optimiser.state_dict(), draft / "optimiser.pt")
+        (draft / "progress.json").write_text(progress.to_line())
+
+
+def restore(folder: Path, trained: Sequence[Tensor], optimiser: Any) -> None:
+    """Puts kept weights, and the optimiser's state, back in place."""
+    with torch.no_grad():
+        for parameter, kept in zip(trained, torch.load(folder / "weights.pt", weights_only=True), strict=True):
+            parameter.copy_(kept)
+    if optimiser is not None:
+        optimiser.load_state_dict(torch.load(folder / "optimiser.pt", weights_only=True))
+
+
+def read_state(folder: Path) -> Path | None:
+    """The last state that a run left, or None where it left none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob(".*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    held = folder / STATE_FOLDER
+    return held if (held / "progress.json").is_file() else None
+
+
+def last_kept(folder: Path) -> int:
+    """The step of the last state that was kept, 0 where there is none."""
+    held = folder / STATE_FOLDER / "progress.json"
+    return Progress.model_validate_json(held.read_text()).step if held.is_file() else 0
+
+
+def cut_steps(path: Path, step: int) -> None:
+    """Takes the lines behind the kept state out of the log: these steps are taken again."""
+    if path.exists():
+        lines = path.read_text().splitlines()[:step]
+        write_atomically(path, "".join(line + "\n" for line in lines))
+
+
+def accelerator() -> Any:
+    """accelerate's view of the machine: one CPU, one GPU, or many as `accelerate launch` has set them up.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        from accelerate import Accelerator
+    except ImportError:
+        raise MissingExtra("Training a language model", "train") from None
+    return Accelerator()
