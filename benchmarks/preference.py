@@ -6,7 +6,7 @@
     python benchmarks/preference.py step --trl VENV/bin/python --out step.jsonl
 
 DIR holds `society_covid` (287 pairs) and `constraint_covid` (val.jsonl). SmolLM2-135M with LoRA learns for one epoch on
-the CPU; each run is scored on the first 500 rows of val.jsonl by the likelihood of the two verdict lines, one prefill a
+the CPU, each pair with its reasoning and once more by its verdict line alone; each run is scored on the first 500 rows of val.jsonl by the likelihood of the two verdict lines, one prefill a
 post, without reasoning. `accuracy` takes the likelier line; `calibrated` moves the threshold to where it does best on
 rows 501 to 700. Settings were chosen on these rows too, never on the first 500. A killed run goes on where it was.
 
@@ -55,11 +55,12 @@ def society(data: Path, out: Path, folder: Path, only: str | None, seed: int | N
 def one_run(data: Path, folder: Path, name: str, seed: int, clean: bool) -> dict[str, Any]:
     """One model trained and scored."""
     from folkmoot.formats import read_pairs
-    from folkmoot.training.language_base import base_folder, load_base
+    from folkmoot.models.weights import base_folder
+    from folkmoot.training.language_base import load_base
     from folkmoot.training.preference import PreferenceSettings, train_preference
     from folkmoot.training.preference_pairs import tokenize_pairs
 
-    base = load_base(base_folder("embedded", folder))
+    base = load_base(base_folder("embedded"))
     base.model.config.use_cache = False
     pairs = read_pairs(data / "society_covid" / "pairs.jsonl")
     if clean:
@@ -70,7 +71,7 @@ def one_run(data: Path, folder: Path, name: str, seed: int, clean: bool) -> dict
     for number, stage in enumerate(stages):
         if not stage:
             break
-        tokens, counts = tokenize_pairs(pairs, base)
+        tokens, counts = tokenize_pairs(pairs, base, verdicts=True)
         chosen = {**COMMON, **{key: value for key, value in stage.items() if key != "after"}, "seed": seed}
         if stage["loss"] == "dpo":
             chosen["learning_rate"] = 2e-4

@@ -159,6 +159,18 @@ def test_a_prompt_that_is_too_long_loses_its_middle_and_a_response_nothing() -> 
     assert text(one.prompt).endswith("end ?<|im_end|>\n<|im_start|>assistant\n")
 
 
+def test_verdict_lines_are_taught_once_more_by_themselves_where_they_differ() -> None:
+    told = pair("told", "tea is hot\nVerdict: real", "tea is rain\nVerdict: fake")
+    same = pair("same", "tea is hot\nVerdict: real", "tea is rain\nVerdict: real")
+    kept, counts = tokenize_pairs([told, same], base(), verdicts=True)
+    assert list(kept) == ["told", "told (verdict)", "same"]
+    assert (counts.used, counts.verdicts) == (2, 1)
+    short = kept["told (verdict)"]
+    assert tokenizer().decode(short.chosen) == "Verdict: real<|im_end|>"
+    assert tokenizer().decode(short.rejected) == "Verdict: fake<|im_end|>"
+    assert (short.prompt, short.correction) == (kept["told"].prompt, 0.5)
+
+
 def test_what_cannot_be_learned_is_left_out_and_counted() -> None:
     endless = pair("endless", "tea " * 200, "rain")
     _, counts = tokenize_pairs([PAIRS[0], endless], base(context=128))

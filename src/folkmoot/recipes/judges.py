@@ -15,8 +15,7 @@ from folkmoot.panels import PANELS, RecordedOpinions, build_panel
 from folkmoot.recipes.toml_file import read_toml
 from folkmoot.records import BadInput, BadRecord, Judge, Record, Task
 from folkmoot.runs import Budget, Ledger, Price, RunFolder
-from folkmoot.students import TextStudent
-from folkmoot.students.card import CARD_FILE
+from folkmoot.students import card_file, open_student
 
 REPLY_TOKENS = 256
 PATHS = ("student", "opinions", "classifier", "examples", "ledger")
@@ -52,8 +51,8 @@ class JudgeSpec(Record):
         named = {"opinions": self.opinions, "examples": self.examples}
         files = {name: Path(path) for name, path in named.items() if path}
         for name, folder in (("student", self.student), ("classifier", self.classifier)):
-            if folder:
-                files[name] = Path(folder) / CARD_FILE
+            if folder and (card := card_file(folder)) is not None:
+                files[name] = card
         return files
 
     def anchored(self, folder: Path | None = None) -> JudgeSpec:
@@ -75,9 +74,9 @@ def find_judge(name: str) -> JudgeSpec:
         BadInput: it is none of these.
     """
     folder = Path(name)
-    if (folder / CARD_FILE).exists():
+    if card_file(folder) is not None:
         return JudgeSpec(student=name)
-    if (folder / "student" / CARD_FILE).exists():
+    if card_file(folder / "student") is not None:
         return JudgeSpec(student=str(folder / "student"))
     if name.endswith(".toml"):
         return read_judge(folder)
@@ -85,7 +84,7 @@ def find_judge(name: str) -> JudgeSpec:
     if plain in PANELS:
         return JudgeSpec(panel=name)
     if folder.exists():
-        raise BadInput(f"{name} is no student's folder and no run that left one: it has no {CARD_FILE}")
+        raise BadInput(f"{name} is no student's folder and no run that left one: it has no card.json")
     raise BadInput(
         f"no judge '{name}'{did_you_mean(plain, list(PANELS))}: give a student's folder, a run folder, a recipe's .toml "
         f"file, or one of the panels {', '.join(PANELS)}"
@@ -147,7 +146,7 @@ def build_judge(
     if bool(spec.student) == bool(spec.panel or spec.opinions):
         raise BadInput("name exactly one judge: --judge, --panel or --opinions")
     if spec.student:
-        student = TextStudent.load(spec.student)
+        student = open_student(spec.student)
         if spec.task and load_task(spec.task).label_names != student.task.label_names:
             raise BadInput(
                 f"the student of {spec.student} was trained for task '{student.task.name}', not '{spec.task}'"
@@ -164,7 +163,7 @@ def build_judge(
     if name == "negotiation":
         options["preset"] = spec.preset
         if spec.classifier:
-            options["classifier"] = TextStudent.load(spec.classifier)
+            options["classifier"] = open_student(spec.classifier)
     if name == "few_shot":
         if not spec.examples:
             raise BadInput("panel 'few_shot' needs examples: give --examples FILE with labelled posts")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from folkmoot.models.instruction import INSTRUCTION, Instruction
+from folkmoot.models.weights import EMBEDDED, base_folder
 from folkmoot.records import BadInput, CallPlan, MissingExtra, Opinion, Outcome, Post, Record, Task, Verdict
 
 CARD_FILE = "language_card.json"
@@ -27,7 +28,7 @@ Mode = Literal["likelihood", "reasoning"]
 class LanguageCard(Record):
     """The JSON beside a language-model student. `lineage` leads back to its pairs and settings by hash.
 
-    `base` is the folder of the base model, relative to the student's where it lies inside. P(label) is the softmax of
+    `base` is `embedded`, or the folder of the base model, absolute or relative to the student's. P(label) is the softmax of
     `scale` * log-likelihood + `shift[label]` over the labels; both are fitted on dev, 1 and 0 without it.
     """
 
@@ -220,7 +221,8 @@ def load_weights(folder: Path, card: LanguageCard) -> tuple[Any, Any]:
         from folkmoot.students.prompting import load_model_and_reader
     except ImportError:
         raise MissingExtra("A language-model student", "train") from None
-    base = folder / MODEL_FOLDER if (folder / MODEL_FOLDER).is_dir() else folder / card.base
+    inside = folder / MODEL_FOLDER
+    base = inside if inside.is_dir() else base_folder(card.base) if card.base == EMBEDDED else folder / card.base
     if not (base / "config.json").is_file():
         raise BadInput(
             f"Loading the student in {folder}: its base model is not at {base}. Put it there, or export the student "

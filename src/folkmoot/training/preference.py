@@ -128,7 +128,7 @@ def train_preference(
     torch.manual_seed(settings.seed)
     model = adapted(model, settings)
     if settings.gradient_checkpointing:
-        transformers_model(model).gradient_checkpointing_enable({"use_reentrant": False})
+        transformers_model(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         transformers_model(model).enable_input_require_grads()
     reader = PreferenceForward(model, padding=padding, shared_prefix=settings.shared_prefix)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -174,7 +174,7 @@ def train_preference(
                 with torch.inference_mode():
                     score = score_dev(model)
                 better = progress.best_dev is None or score > progress.best_dev
-            last = progress = progress.after(step, float(loss), score, better)
+            last = progress = progress.after(step, loss.item(), score, better)
             if better:
                 keep(folder / "best", trained, None, progress)
             log.write(step_record(step, loss, rate, norm, read, score).to_line() + "\n")
@@ -334,10 +334,10 @@ def step_record(
     step: int, loss: Tensor, rate: float, norm: Tensor | float, read: PairLikelihoods, score: float | None
 ) -> Step:
     """A step as it is logged."""
-    chosen = float(read.chosen.mean().mean())
-    rejected = float(read.rejected.mean().mean()) if bool((read.rejected.tokens > 0).all()) else None
+    chosen = read.chosen.mean().mean().item()
+    rejected = read.rejected.mean().mean().item() if bool((read.rejected.tokens > 0).all()) else None
     return Step(
-        step=step, loss=float(loss), learning_rate=rate, gradient_norm=float(norm), chosen=chosen, rejected=rejected,
+        step=step, loss=loss.item(), learning_rate=rate, gradient_norm=float(norm), chosen=chosen, rejected=rejected,
         margin=None if rejected is None else chosen - rejected, dev=score,
     )  # fmt: skip
 

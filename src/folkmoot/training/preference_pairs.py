@@ -12,25 +12,33 @@ from folkmoot.students.prompting import UnreadableMedia, read_prompt, shortened
 from folkmoot.training.language_base import LanguageBase
 from folkmoot.training.shared_prefix import TokenPair
 
+VERDICT = " (verdict)"
 SHORTEST_PROMPT = 16
 """Tokens of a prompt that must be left after it was cut (chosen): less tells the model nothing."""
 
 
 class PairCounts(Record):
-    """What became of the pairs: `cut` prompts were too long for the context; `left_out` counts pairs by reason.
+    """What became of the pairs: `verdicts` of those used are taught once more by their last lines alone; `cut` prompts
+    were too long for the context; `left_out` counts pairs by reason.
 
     A response is never cut.
     """
 
     pairs: int = 0
     used: int = 0
+    verdicts: int = 0
     cut: int = 0
     left_out: dict[str, int] = Field(default_factory=dict)
     ids_left_out: tuple[str, ...] = ()
 
 
 def tokenize_pairs(
-    pairs: Sequence[PreferencePair], base: LanguageBase, *, max_tokens: int | None = None, folder: Path | None = None
+    pairs: Sequence[PreferencePair],
+    base: LanguageBase,
+    *,
+    max_tokens: int | None = None,
+    folder: Path | None = None,
+    verdicts: bool = False,
 ) -> tuple[dict[str, TokenPair], PairCounts]:
     """The pairs that can be learned, by id, and the counts of all.
 
@@ -39,6 +47,8 @@ def tokenize_pairs(
 
     Args:
         folder: where relative paths of images start.
+        verdicts: also teach each pair's last lines by themselves, where they differ: a student that weighs its labels
+            in one prefill has said nothing before its verdict. Such a pair's id ends in `VERDICT`.
 
     Raises:
         BadInput: no pair is left.
@@ -74,7 +84,14 @@ def tokenize_pairs(
             prompt = shortened(prompt, room)
             cut += 1
         kept[pair.id] = TokenPair(prompt, chosen, rejected, media, positions, pair.sc)
-    counts = PairCounts(pairs=len(pairs), used=len(kept), cut=cut, left_out=left_out, ids_left_out=tuple(ids))
+        last = [text.rstrip().rsplit("\n", 1)[-1] for text in (pair.chosen_text, pair.rejected_text)]
+        if verdicts and last[0] != last[1]:
+            ends = [response_ids(base, line) for line in last]
+            kept[pair.id + VERDICT] = TokenPair(prompt, ends[0], ends[1], media, positions, pair.sc)
+    used = sum(not name.endswith(VERDICT) for name in kept)
+    counts = PairCounts(
+        pairs=len(pairs), used=used, verdicts=len(kept) - used, cut=cut, left_out=left_out, ids_left_out=tuple(ids)
+    )
     if not kept:
         reasons = "; ".join(f"{count} because {reason}" for reason, count in left_out.items()) or "none was given"
         raise BadInput(f"no preference pair can be learned: {reasons}")

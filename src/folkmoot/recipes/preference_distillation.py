@@ -1,0 +1,278 @@
+"""Preference pairs -> a language-model student with its card, its verdicts on dev, and a report.
+
+Paper: "Thinking as Society" (SCPO), ICLR 2026, step 11.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from folkmoot.evaluation import evaluate, write_report
+from folkmoot.formats import load_task, read_pairs, read_posts, write_verdicts
+from folkmoot.models.instruction import INSTRUCTION, Instruction
+from folkmoot.models.weights import EMBEDDED, base_folder
+from folkmoot.recipes.low_resource import Announce, check_apart, check_labels, flat, say_nothing, settings_of
+from folkmoot.records import BadInput, MissingExtra, Post, PreferencePair, Record, Task
+from folkmoot.runs import RunFolder
+
+NEEDED = ("torch", "transformers", "peft", "accelerate", "sklearn")
+
+
+class Distillation(Record):
+    """Everything that decides the outcome of a run; kept in `run.toml`.
+
+    `settings` holds the fields of `PreferenceSettings`. With `after = "sft"` the student learns the chosen answers
+    first, which DPO needs. `clean` leaves out pairs with a flag, such as doubtful gold.
+    """
+
+    kind: Literal["distill"] = "distill"
+    task: str
+    pairs: str
+    dev: str | None = None
+    base: str = EMBEDDED
+    settings: dict[str, Any] = Field(default_factory=dict)
+    after: Literal["sft"] | None = None
+    mode: Literal["likelihood", "reasoning"] = "likelihood"
+    """Whether the student decides at once, by the likelihood of its labels, or reasons first. One that decides at once
+    is also taught the pairs' verdict lines by themselves."""
+    dev_rows: int | None = Field(default=None, gt=0)
+    """How many dev posts are scored, the first ones; all by default."""
+    clean: bool = False
+    threads: int | None = None
+    title: str | None = None
+
+
+class Distilled(Record):
+    """What a run left."""
+
+    folder: str
+    student: str
+    report: str | None = None
+    steps: int
+    last_loss: float
+    pairs: dict[str, Any]
+    metrics: dict[str, Any] | None = None
+
+
+class DistillationPlan(Record):
+    """What a run would take, before anything is trained."""
+
+    pairs: int
+    used: int
+    cut: int
+    left_out: dict[str, int]
+    tokens: int
+    tokens_in_two_passes: int
+    steps: int
+
+
+class PairInputs(NamedTuple):
+    """What a recipe's files hold."""
+
+    task: Task
+    pairs: list[PreferencePair]
+    dev: list[Post]
+    paths: dict[str, Path]
+
+
+def read_pair_inputs(recipe: Distillation, resolve: Callable[[str], Path]) -> PairInputs:
+    """The pairs and the dev posts that a recipe names.
+
+    Raises:
+        BadInput: a file cannot be used, or a dev post is taught as well.
+    """
+    task = load_task(recipe.task)
+    paths = {"pairs": resolve(recipe.pairs)} | ({"dev": resolve(recipe.dev)} if recipe.dev else {})
+    pairs = read_pairs(paths["pairs"])
+    if recipe.clean:
+        pairs = [pair for pair in pairs if not pair.flags]
+        if not pairs:
+            raise BadInput(f"{paths['pairs']}: every pair has a flag, and 'clean' leaves those out")
+    for pair in pairs:
+        if pair.label is not None and pair.label not in task.label_names:
+            raise BadInput(
+                f"{paths['pairs']}, field 'label': pair '{pair.id}' has a label that task '{task.name}' does not have"
+            )
+    dev: list[Post] = []
+    if "dev" in paths:
+        dev = read_posts(paths["dev"], task=task)[: recipe.dev_rows]
+        check_labels(dev, paths["dev"], task)
+        check_apart([Post(id=pair.id) for pair in pairs], dev, "the pairs", "dev")
+    return PairInputs(task, pairs, dev, paths)
+
+
+def plan_distillation(recipe: Distillation, resolve: Callable[[str], Path] = Path) -> DistillationPlan:
+    """What training would take: pairs, tokens and steps. Loads the base model, trains nothing."""
+    read = read_pair_inputs(recipe, resolve)
+    check_installed()
+    from folkmoot.training.language_base import load_base
+    from folkmoot.training.preference import PreferenceSettings
+    from folkmoot.training.preference_pairs import tokenize_pairs
+
+    settings = settings_of(PreferenceSettings, recipe.settings, "settings")
+    base = load_base(base_folder(recipe.base))
+    tokens, counts = tokenize_pairs(read.pairs, base, max_tokens=settings.max_tokens, folder=read.paths["pairs"].parent,
+                                    verdicts=recipe.mode == "likelihood")  # fmt: skip
+    return DistillationPlan(
+        pairs=counts.pairs, used=counts.used, cut=counts.cut, left_out=counts.left_out,
+        tokens=sum(pair.tokens for pair in tokens.values()),
+        tokens_in_two_passes=sum(pair.tokens + len(pair.prompt) for pair in tokens.values()),
+        steps=-(-len(tokens) // settings.batch_size) * settings.epochs * (2 if recipe.after else 1),
+    )  # fmt: skip
+
+
+def run_distillation(
+    recipe: Distillation,
+    out: Path,
+    *,
+    resolve: Callable[[str], Path] = Path,
+    announce: Announce = say_nothing,
+    command: str = "",
+) -> Distilled:
+    """The run finished in `out`, from wherever it stood.
+
+    Dev posts, where given, choose the best weights among the looks at dev, fit the calibration and fill the report.
+
+    Raises:
+        BadInput: the files or the settings cannot be used; says which and why.
+        MissingExtra: the `train` extra is not installed.
+    """
+    started = time.monotonic()
+    read = read_pair_inputs(recipe, resolve)
+    check_installed()
+    import torch
+
+    from folkmoot.students.language import ADAPTER_FOLDER, MODEL_FOLDER, LanguageCard, LanguageStudent, padding_id
+    from folkmoot.training.calibration import fit_platt
+    from folkmoot.training.language_base import load_base
+    from folkmoot.training.preference import PreferenceSettings, train_preference
+    from folkmoot.training.preference_pairs import tokenize_pairs
+    from folkmoot.training.scores import area_under_curve
+
+    settings = settings_of(PreferenceSettings, recipe.settings, "settings")
+    torch.set_num_threads(recipe.threads or torch.get_num_threads())
+    configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": read.task.hash}}
+    with RunFolder.open(out, configuration, inputs=read.paths) as run:
+        announce("reading", note=f"{len(read.pairs)} pairs, {len(read.dev)} posts for dev")
+        announce("loading", note=f"the base model, {recipe.base}")
+        place = base_folder(recipe.base)
+        base = load_base(place)
+        tokens, counts = tokenize_pairs(
+            read.pairs, base, max_tokens=settings.max_tokens, folder=read.paths["pairs"].parent,
+            verdicts=recipe.mode == "likelihood",
+        )  # fmt: skip
+        run.file("pairs_used.json").write_text(counts.model_dump_json(indent=2) + "\n")
+        if counts.used < counts.pairs or counts.cut:
+            reasons = "; ".join(f"{count} left out: {reason}" for reason, count in counts.left_out.items())
+            announce("pairs", note=f"{counts.used} of {counts.pairs} used, {counts.cut} prompts cut. {reasons}")
+        told = Instruction(read.task)
+        blind = [post.blind() for post in read.dev]
+        gold = [post.label == read.task.positive for post in read.dev]
+        names = read.task.label_names
+        is_binary = read.task.positive is not None and len(names) == 2
+
+        def weigh(model: Any) -> Any:
+            card = LanguageCard(name="dev", task=read.task, base=recipe.base, mode="likelihood")
+            student = LanguageStudent(card, model, base.reader)
+            return torch.tensor([student.weigh(post)[0].tolist() for post in blind])
+
+        def score_dev(model: Any) -> float:
+            scores = weigh(model)
+            if is_binary:
+                positive = names.index(str(read.task.positive))
+                return float(area_under_curve((scores[:, positive] - scores[:, 1 - positive]).numpy(), gold))
+            right = [names[top] == post.label for top, post in zip(scores.argmax(1).tolist(), read.dev, strict=True)]
+            return sum(right) / len(right)
+
+        def on_step(done: int, total: int) -> None:
+            announce("training", done, total)
+
+        model: Any = base.model
+        stages = [settings]
+        if recipe.after is not None:
+            stages = [settings.model_copy(update={"loss": recipe.after}), settings]
+        for number, stage in enumerate(stages):
+            announce("stage", note=f"{stage.loss}, {len(tokens)} pairs, {stage.epochs} epochs")
+            model, trained = train_preference(
+                model, tokens, stage, run.file(f"training_{number}"), padding=padding_id(base.tokenizer),
+                score_dev=score_dev if read.dev and number == len(stages) - 1 else None, on_step=on_step,
+            )  # fmt: skip
+        lineage = {
+            "run": out.name, "inputs": run.manifest.get("inputs", {}), "pairs": counts.used,
+            "pair_hashes": [pair.hash for pair in read.pairs if pair.id in tokens], "seed": settings.seed,
+            "settings": settings.model_dump(mode="json"), "training": trained.model_dump(mode="json"),
+        }  # fmt: skip
+        card = LanguageCard(
+            name=f"{read.task.name}-{settings.loss}", task=read.task, instruction=INSTRUCTION, mode=recipe.mode,
+            base=EMBEDDED if recipe.base == EMBEDDED else str(place.resolve()), lineage=lineage,
+        )  # fmt: skip
+        announce("calibrating", note=f"{len(read.dev)} dev posts")
+        if read.dev and is_binary:
+            positive = names.index(str(read.task.positive))
+            scores = weigh(model).double().numpy()
+            margin = scores[:, positive] - scores[:, 1 - positive]
+            import numpy as np
+
+            scales, shift = fit_platt(margin[:, None], np.array(gold))
+            if scales[0] > 0:  # else dev says that the student knows nothing, and its own odds stand
+                card = card.model_copy(update={"scale": float(scales[0]), "shift": {str(read.task.positive): shift}})
+        student_folder = run.file("student")
+        if settings.lora_rank:
+            model.save_pretrained(str(student_folder / ADAPTER_FOLDER))
+        else:
+            model.save_pretrained(str(student_folder / MODEL_FOLDER))
+            base.tokenizer.save_pretrained(str(student_folder / MODEL_FOLDER))
+        student = LanguageStudent(card, model, base.reader)
+        metrics = report = None
+        if read.dev:
+            announce("evaluating", note=f"{len(read.dev)} dev posts")
+            verdicts = student.verdicts(blind)
+            write_verdicts(verdicts, run.file("dev_verdicts.jsonl"))
+            metrics = evaluate(verdicts, read.dev, read.task)
+            card = card.model_copy(update={"dev": metrics.model_dump(mode="json")})
+            report = run.file("report.html")
+            write_report(
+                report, title=recipe.title or f"{read.task.name}: a language model taught by {counts.used} pairs",
+                task=read.task, metrics=metrics, verdicts=verdicts, gold=read.dev,
+                provenance={"command": command, **flat(run.manifest)},
+                setting={
+                    "Pairs": f"{counts.used} of {counts.pairs} preference pairs",
+                    "Loss": words_of(settings), "Base": recipe.base, "Asked": told.name,
+                    "Scored on": f"{len(read.dev)} dev posts, which also chose the weights and the calibration",
+                },
+            )  # fmt: skip
+        card.save(student_folder)
+        summary = {"training": trained.model_dump(mode="json"), "pairs": counts.model_dump(mode="json")}
+        run.write_metrics(summary | ({"dev": metrics.model_dump(mode="json")} if metrics else {}))
+        announce("done", note=f"{time.monotonic() - started:.0f} s")
+        return Distilled(
+            folder=str(out), student=str(student_folder), report=str(report) if report else None, steps=trained.steps,
+            last_loss=trained.last_loss, pairs=counts.model_dump(mode="json"),
+            metrics=metrics.model_dump(mode="json") if metrics else None,
+        )  # fmt: skip
+
+
+def words_of(settings: Any) -> str:
+    """The loss with the numbers that matter to it."""
+    extra = {
+        "orpo": f", lambda {settings.lam:g}",
+        "scpo": f", lambda {settings.lam:g}, omega {settings.omega:g}",
+        "dpo": f", beta {settings.beta:g}",
+    }
+    return str(settings.loss) + extra.get(settings.loss, "")
+
+
+def check_installed(needed: Sequence[str] = NEEDED) -> None:
+    """Refuse before anything is loaded.
+
+    Raises:
+        MissingExtra: a package of the `train` extra is not there.
+    """
+    if any(find_spec(name) is None for name in needed):
+        raise MissingExtra("Training a language model", "train")

@@ -1,0 +1,32 @@
+"""A student's folder -> the student, of whichever kind it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from folkmoot.records import BadInput
+from folkmoot.students.card import CARD_FILE
+from folkmoot.students.language import CARD_FILE as LANGUAGE_CARD_FILE
+from folkmoot.students.language import LanguageStudent
+from folkmoot.students.text_student import TextStudent
+
+Student = TextStudent | LanguageStudent
+CARD_FILES = (CARD_FILE, LANGUAGE_CARD_FILE)
+
+
+def card_file(folder: Path | str) -> Path | None:
+    """The card of a student's folder, or None where the folder is no student's."""
+    return next((path for name in CARD_FILES if (path := Path(folder) / name).is_file()), None)
+
+
+def open_student(folder: Path | str) -> Student:
+    """The student of a folder: a text classifier, or a language model.
+
+    Raises:
+        BadInput: the folder is no student's.
+        MissingExtra: what would run it is not installed.
+    """
+    card = card_file(folder)
+    if card is None:
+        raise BadInput(f"{folder} is no student's folder: it has neither {' nor '.join(CARD_FILES)}")
+    return (TextStudent if card.name == CARD_FILE else LanguageStudent).load(folder)

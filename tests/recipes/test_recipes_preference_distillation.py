@@ -1,0 +1,124 @@
+"""Preference pairs -> a student that judges, on a tiny language model of the real architecture."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
+from tiny_models import save_llama
+
+from folkmoot.cli import main
+from folkmoot.formats import load_task, read_verdicts, write_pairs, write_posts
+from folkmoot.models.instruction import Instruction
+from folkmoot.records import Post, PreferencePair
+
+Said = tuple[int, str, str]
+
+
+@pytest.fixture
+def tell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    def tell(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["folkmoot", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return tell
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A base model, twelve pairs about invented posts, and dev posts."""
+    monkeypatch.chdir(tmp_path)
+    save_llama(Path("base"), context=1024)
+    told = Instruction(load_task("misinformation"))
+    posts = [Post(id=f"p{n}", text=f"tea {n} cures rain" if n % 2 else f"the tea house opens at {n}",
+                  label="fake" if n % 2 else "real") for n in range(20)]  # fmt: skip
+    pairs = [
+        PreferencePair(
+            id=post.id, prompt=tuple(told.turns(post)), label=post.label, sc=0.5, n=2, n_correct=1,
+            chosen=({"role": "assistant", "content": f"so\nVerdict: {post.label}"},),
+            rejected=({"role": "assistant", "content": f"no\nVerdict: {'real' if post.label == 'fake' else 'fake'}"},),
+            flags=("gold_doubtful",) if number == 0 else (),
+        )
+        for number, post in enumerate(posts[:12])
+    ]  # fmt: skip
+    write_pairs(pairs, Path("pairs.jsonl"))
+    write_posts(posts[12:], Path("dev.jsonl"))
+    return tmp_path
+
+
+COMMAND = ("distill", "--task", "misinformation", "--pairs", "pairs.jsonl", "--base", "base", "--dev", "dev.jsonl",
+           "--learning-rate", "0.005", "--lora-rank", "4", "--epochs", "2", "--threads", "1")  # fmt: skip
+
+
+def test_pairs_become_a_student_that_judges_and_a_report(tell: Any, here: Path) -> None:
+    code, out, err = tell(*COMMAND, "--out", "run", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["steps"], result["pairs"]["used"], result["pairs"]["verdicts"]) == (12, 12, 12)
+    assert "12 of 12 preference pairs" in Path("run/report.html").read_text()
+    card = json.loads(Path("run/student/language_card.json").read_text())
+    assert card["lineage"]["settings"]["loss"] == "scpo"
+    assert len(card["lineage"]["pair_hashes"]) == 12
+
+    code, _, err = tell("judge", "--judge", "run", "--posts", "dev.jsonl", "--out", "V.jsonl")
+    assert code == 0, err
+    verdicts = read_verdicts("V.jsonl")
+    assert verdicts == read_verdicts("run/dev_verdicts.jsonl"), "as a Judge from its folder it says what it said"
+    assert all(set(v.probabilities) == {"real", "fake"} for v in verdicts)
+    code, out, err = tell("evaluate", "--verdicts", "V.jsonl", "--gold", "dev.jsonl", "--json")
+    assert json.loads(out)["n"] == 8
+
+    before = {path: path.stat().st_mtime_ns for path in Path("run/training_0").rglob("*") if path.is_file()}
+    code, again, _ = tell(*COMMAND, "--out", "run", "--json")
+    assert json.loads(again)["metrics"] == result["metrics"]
+    trained = {path: stamp for path, stamp in before.items() if path.name in ("weights.pt", "optimiser.pt")}
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in trained.items()), "nothing was trained again"
+
+
+def test_a_student_that_reasons_decides_for_a_label_whatever_it_says(tell: Any, here: Path) -> None:
+    code, _, err = tell(*COMMAND, "--out", "run", "--loss", "sft", "--reasoning")
+    assert code == 0, err
+    verdicts = read_verdicts("run/dev_verdicts.jsonl")
+    assert {v.label for v in verdicts} <= {"real", "fake"}
+    assert all(len(v.opinions) <= 1 for v in verdicts)
+
+
+def test_a_dry_run_says_what_it_would_take_and_trains_nothing(tell: Any, here: Path) -> None:
+    code, out, err = tell(*COMMAND, "--out", "run", "--dry-run", "--json")
+    assert code == 0, err
+    plan = json.loads(out)
+    assert (plan["pairs"], plan["used"], plan["steps"]) == (12, 12, 12)
+    assert plan["tokens"] < plan["tokens_in_two_passes"]
+    assert not Path("run").exists()
+
+
+def test_clean_leaves_out_pairs_with_a_flag(tell: Any, here: Path) -> None:
+    _, out, _ = tell(*COMMAND, "--out", "run", "--clean", "--dry-run", "--json")
+    assert json.loads(out)["pairs"] == 11
+
+
+def test_a_dev_post_that_is_taught_as_well_is_refused(tell: Any, here: Path) -> None:
+    write_posts([Post(id="p1", text="a", label="fake"), Post(id="p2", text="b", label="real")], Path("dev.jsonl"))
+    code, _, err = tell(*COMMAND, "--out", "run")
+    assert code == 2
+    assert "2 posts are both in the pairs and in dev" in err
+
+
+def test_a_base_that_is_no_model_is_refused_by_name(tell: Any, here: Path) -> None:
+    code, _, err = tell("distill", "--task", "misinformation", "--pairs", "pairs.jsonl", "--base", "org/name",
+                        "--out", "run")  # fmt: skip
+    assert code == 2
+    assert "org/name" in err
+    assert "Hub names are not looked up" in err
