@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from folkmoot import __version__
-from folkmoot.cli import compare, distill, doctor, evaluate, export, import_, judge, report, run, selftrain, trace
+from folkmoot.cli import (
+    compare,
+    distill,
+    doctor,
+    evaluate,
+    export,
+    import_,
+    judge,
+    report,
+    run,
+    selftrain,
+    synthesize,
+    trace,
+)
 
 app = typer.Typer(
     name="folkmoot",
@@ -39,6 +52,7 @@ def folkmoot(
 
 app.command("judge")(judge.judge)
 app.command("selftrain")(selftrain.selftrain)
+app.command("synthesize")(synthesize.synthesize)
 app.command("distill")(distill.distill)
 app.command("run")(run.run)
 app.command("evaluate")(evaluate.evaluate)

@@ -186,9 +186,9 @@ def run_distillation(
             scores = weigh(model)
             if is_binary:
                 positive = names.index(str(read.task.positive))
-                return float(area_under_curve((scores[:, positive] - scores[:, 1 - positive]).numpy(), gold))
+                return area_under_curve((scores[:, positive] - scores[:, 1 - positive]).numpy(), gold)
             right = [names[top] == post.label for top, post in zip(scores.argmax(1).tolist(), read.dev, strict=True)]
-            return sum(right) / len(right)
+            return float(sum(right)) / len(right)
 
         def on_step(done: int, total: int) -> None:
             announce("training", done, total)

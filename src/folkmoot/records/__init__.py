@@ -23,6 +23,7 @@ from folkmoot.records.opinion import CLASSIFIER, Opinion
 from folkmoot.records.outcome import Outcome
 from folkmoot.records.post import Media, MediaType, Post
 from folkmoot.records.preference import PreferencePair
+from folkmoot.records.profile import Profile
 from folkmoot.records.task import Label, Task
 from folkmoot.records.verdict import Sentence, Span, Verdict
 
@@ -49,6 +50,7 @@ __all__ = [
     "Outcome",
     "Post",
     "PreferencePair",
+    "Profile",
     "Record",
     "RunMismatch",
     "Sentence",
