@@ -21,6 +21,7 @@ from folkmoot.cli import (
     report,
     run,
     selftrain,
+    society,
     synthesize,
     trace,
 )
@@ -52,6 +53,7 @@ def folkmoot(
 
 app.command("judge")(judge.judge)
 app.command("selftrain")(selftrain.selftrain)
+app.command("society")(society.society)
 app.command("synthesize")(synthesize.synthesize)
 app.command("distill")(distill.distill)
 app.command("run")(run.run)

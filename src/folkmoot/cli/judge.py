@@ -21,7 +21,9 @@ def judge(
     judge_name: Annotated[
         str | None, typer.Option("--judge", help="A student's folder, a run, a panel, or a judge's recipe (TOML).")
     ] = None,
-    panel: Annotated[str | None, typer.Option(help="direct, chain_of_thought, few_shot or negotiation.")] = None,
+    panel: Annotated[
+        str | None, typer.Option(help="direct, chain_of_thought, few_shot, negotiation or society.")
+    ] = None,
     opinions: Annotated[Path | None, typer.Option(help="Recorded opinions, in place of a panel's calls.")] = None,
     task: Annotated[str | None, typer.Option(help="A shipped task or a TOML file; a student knows its own.")] = None,
     model: Annotated[
@@ -32,6 +34,8 @@ def judge(
     ] = None,
     classifier: Annotated[Path | None, typer.Option(help="A student whose label the negotiation sees.")] = None,
     examples: Annotated[Path | None, typer.Option(help="Labelled posts for few_shot.")] = None,
+    profiles: Annotated[str | None, typer.Option(help="The society's profiles; the shipped bank by default.")] = None,
+    users: Annotated[int | None, typer.Option(min=1, help="Users that a society asks about a post; 8.")] = None,
     column: Annotated[
         list[str] | None, typer.Option(help="A post's field from a column, as text=tweet; id=# numbers the rows.")
     ] = None,
@@ -67,7 +71,7 @@ def judge(
     if (judge_name is not None) == (panel is not None or opinions is not None):
         raise BadInput("name exactly one judge: --judge, --panel or --opinions (which may stand in for a --panel)")
     given = {"panel": panel, "opinions": opinions, "task": task, "model": model, "preset": preset, "seed": seed,
-             "classifier": classifier, "examples": examples}  # fmt: skip
+             "classifier": classifier, "examples": examples, "profiles": profiles, "users": users}  # fmt: skip
     spec = with_options(find_judge(judge_name) if judge_name else JudgeSpec(), given, price_in, price_out)
     if run is None and "://" in out:
         raise BadInput("where --out is an address, --run names the run folder on this machine")

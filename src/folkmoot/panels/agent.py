@@ -71,11 +71,18 @@ class Agent:
         sampling: Sampling = SAMPLING,
         reasks: int = 1,
         prompts: Path | None = None,
+        role: str | None = None,
+        persona: str = "",
     ) -> None:
+        """
+        Args:
+            role: whose prompt is read, where several agents share one; the agent's name by default.
+            persona: who the agent is, in words, for prompts that have a place for it.
+        """
         self.name, self.task, self.model, self.reply = name, task, model, reply
         self.sampling, self.reasks = sampling, reasks
-        self.prompt = load_prompt(panel, name, version=version, language=task.language, folder=prompts)
-        self._system = self.prompt.text("system", task=task, data_notice=DATA_NOTICE)
+        self.prompt = load_prompt(panel, role or name, version=version, language=task.language, folder=prompts)
+        self._system = self.prompt.text("system", task=task, data_notice=DATA_NOTICE, persona=persona)
         translated = "correction" in self.prompt.sections
         self._correction = self.prompt.text("correction") if translated else CORRECTION
 

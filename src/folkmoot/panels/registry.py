@@ -12,6 +12,7 @@ from folkmoot.panels.chain_of_thought import ChainOfThought
 from folkmoot.panels.direct import Direct
 from folkmoot.panels.few_shot import FewShot
 from folkmoot.panels.negotiation import Negotiation
+from folkmoot.panels.society import Society
 from folkmoot.records import BadInput, Judge, Task
 
 PANELS: dict[str, Callable[..., Judge]] = {
@@ -19,6 +20,7 @@ PANELS: dict[str, Callable[..., Judge]] = {
     "chain_of_thought": ChainOfThought,
     "few_shot": FewShot,
     "negotiation": Negotiation,
+    "society": Society,
 }
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from folkmoot.formats import load_task, read_opinions, read_posts
 from folkmoot.formats.fields import did_you_mean
+from folkmoot.formats.profiles import WORLD, read_profiles
 from folkmoot.models.chat import ChatModel, Sampling
 from folkmoot.models.loading import keep_calls, load_model
 from folkmoot.panels import PANELS, RecordedOpinions, build_panel
@@ -18,7 +19,7 @@ from folkmoot.runs import Budget, Ledger, Price, RunFolder
 from folkmoot.students import card_file, open_student
 
 REPLY_TOKENS = 256
-PATHS = ("student", "opinions", "classifier", "examples", "ledger")
+PATHS = ("student", "opinions", "classifier", "examples", "ledger", "profiles")
 
 
 class JudgeSpec(Record):
@@ -36,6 +37,8 @@ class JudgeSpec(Record):
     preset: Literal["paper", "reference"] = "paper"
     classifier: str | None = None
     examples: str | None = None
+    profiles: str | None = None
+    users: int = Field(default=8, ge=1)
     seed: int = 0
     price: Price = Price()
     ledger: str | None = None
@@ -48,7 +51,8 @@ class JudgeSpec(Record):
 
     def files(self) -> dict[str, Path]:
         """The files that the judge is made of, whose hashes belong to the run."""
-        named = {"opinions": self.opinions, "examples": self.examples}
+        own = self.profiles if self.profiles != WORLD else None
+        named = {"opinions": self.opinions, "examples": self.examples, "profiles": own}
         files = {name: Path(path) for name, path in named.items() if path}
         for name, folder in (("student", self.student), ("classifier", self.classifier)):
             if folder and (card := card_file(folder)) is not None:
@@ -58,7 +62,7 @@ class JudgeSpec(Record):
     def anchored(self, folder: Path | None = None) -> JudgeSpec:
         """The same spec with absolute paths, relative ones taken from `folder`; by default from the current one."""
         folder = (folder or Path()).absolute()
-        found = {name: str(folder / path) for name in PATHS if (path := getattr(self, name))}
+        found = {name: str(folder / path) for name in PATHS if (path := getattr(self, name)) and path != WORLD}
         if self.task and self.task.endswith(".toml"):
             found["task"] = str(folder / self.task)
         kind, colon, path = self.model.partition(":")
@@ -164,6 +168,10 @@ def build_judge(
         options["preset"] = spec.preset
         if spec.classifier:
             options["classifier"] = open_student(spec.classifier)
+    if name == "society":
+        options |= {
+            "profiles": read_profiles(spec.profiles or WORLD).profiles, "users": spec.users, "seed": spec.seed,
+        }  # fmt: skip
     if name == "few_shot":
         if not spec.examples:
             raise BadInput("panel 'few_shot' needs examples: give --examples FILE with labelled posts")
@@ -184,6 +192,8 @@ def configuration_of(spec: JudgeSpec, judge: Judge, model: ChatModel | None = No
     }  # fmt: skip
     if model is not None:
         configuration |= {"model": model.name, "seed": spec.seed}
+        if spec.panel and spec.panel.startswith("society"):
+            configuration["users"] = spec.users
     return configuration
 
 

@@ -106,7 +106,7 @@ def read_society(what: Synthesis) -> Society:
     else:
         paths["society"] = Path(str(what.society)) / "verdicts.jsonl"
         opinions = {verdict.id: verdict.opinions for verdict in read_verdicts(paths["society"])}
-    known = [gold[id] for id in opinions if id in gold]
+    known = [post for id, post in gold.items() if id in opinions]
     if not known:
         raise BadInput(f"no post of {what.gold} has both a gold label and an opinion; do the ids belong together?")
     for name in ("classes", "scot"):
