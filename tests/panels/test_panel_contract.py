@@ -10,10 +10,22 @@ from mild import MANIEREN, MANNERS, POST, says, text_of, with_picture
 from folkmoot.models.chat import Completion
 from folkmoot.models.scripted import ScriptedModel
 from folkmoot.panels import PANELS, build_panel
-from folkmoot.records import BadInput, BudgetReached, CallFailed, EndpointDown, Judge, Media, Outcome, Post, Verdict
+from folkmoot.records import (
+    BadInput,
+    BudgetReached,
+    CallFailed,
+    EndpointDown,
+    Judge,
+    Media,
+    Outcome,
+    Post,
+    Profile,
+    Verdict,
+)
 
 REQUIRED: dict[str, dict[str, Any]] = {
     "few_shot": {"examples": [Post(id="e1", text="What a lovely scarf.", label="kind")]},
+    "society": {"profiles": [Profile(id="one", persona="Bakes bread.")], "users": 1},
 }
 
 
@@ -171,7 +183,8 @@ async def test_sampling_is_an_option_that_defaults_to_greedy(name: str) -> None:
 
 async def test_every_panel_speaks_a_language_for_every_task(name: str) -> None:
     options = REQUIRED.get(name, {})
-    options = {"examples": [Post(id="e", text="Hallo", label="höflich")]} if options else {}
+    if "examples" in options:
+        options = {"examples": [Post(id="e", text="Hallo", label="höflich")]}
     model = ScriptedModel(lambda messages, schema: says("unhöflich"))
     assert (await build_panel(name, MANIEREN, model, **options).judge(POST)).label == "unhöflich"
 

@@ -52,6 +52,7 @@ class Society:
         repeats: int = 0,
         by: VoteBy = "vote",
         sampling: Sampling = SAMPLING,
+        reasks: int = 1,
         prompts: Path | None = None,
     ) -> None:
         if not profiles:
@@ -62,7 +63,7 @@ class Society:
         self._seatings, self._topics_of = seatings or {}, topics_of
         vocabulary = sorted({topic for profile in profiles for topic in profile.interests})
         self._reader = TopicReader(task, model, vocabulary, prompts=prompts) if vocabulary else None
-        self._sampling, self._prompts = sampling, prompts
+        self._sampling, self._reasks, self._prompts = sampling, reasks, prompts
         self._form = reply_form(task)
         self._members: dict[tuple[str, int], Agent] = {}
         for seating in self._seatings.values():
@@ -117,7 +118,7 @@ class Society:
                 sampling = sampling.model_copy(update=update)
             self._members[key] = Agent(
                 user, self.task, self.model, self._form, panel="society", version=self.version, sampling=sampling,
-                prompts=self._prompts, role="member", persona=self._profiles[user].words(),
+                prompts=self._prompts, reasks=self._reasks, role="member", persona=self._profiles[user].words(),
             )  # fmt: skip
         return self._members[key]
 
