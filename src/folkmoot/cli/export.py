@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(help="Export posts, opinions or a student.", no_args_is_help=True)
+app = typer.Typer(help="Export posts, opinions, preference pairs or a student.", no_args_is_help=True)
 
 Source = Annotated[Path, typer.Option("--in", help="The file to read.")]
 Target = Annotated[Path, typer.Option("--out", help="The file to write; its ending says the format.")]
@@ -67,16 +67,47 @@ def opinions(
     say({"posts": len(held), "opinions": sum(map(len, held.values())), "file": str(target)}, as_json=as_json)
 
 
+@app.command("pairs")
+def pairs(
+    source: Source,
+    target: Annotated[Path, typer.Option("--out", help="The folder to write.")],
+    form: Annotated[Literal["trl", "llama_factory", "ms_swift", "hf"], typer.Option("--format")] = "trl",
+    omega: Annotated[float, typer.Option(min=0, help="Weight of sc in the resampled copy.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seeds the copy.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Write preference pairs for TRL, LLaMA-Factory, ms-swift or as a Hugging Face dataset, each with a copy that is
+    resampled by sc, since none of them reads weights.
+
+    Example: `folkmoot export pairs --in pairs.jsonl --format llama_factory --out lf`
+    """
+    from folkmoot.formats import read_pairs
+    from folkmoot.formats.preference_exports import export_pairs
+
+    written = export_pairs(read_pairs(source), target, form, omega=omega, seed=seed, images_from=source.parent)
+    say({"folder": str(target), **written.model_dump()}, as_json=as_json)
+
+
 @app.command("student")
 def student(
     folder: Annotated[Path, typer.Argument(help="A student's folder.")],
+    form: Annotated[
+        Literal["onnx", "merged", "gguf"], typer.Option("--format", help="onnx: a classifier; else: a language model.")
+    ] = "onnx",
+    target: Annotated[Path | None, typer.Option("--out", help="Where to write: a folder, a .gguf file.")] = None,
     dev: Annotated[Path | None, typer.Option(help="Labelled posts on which int8 must hold within 0.3 points.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a student as ONNX into its folder: float32, and int8 where dev shows that it is as good.
+    """Write a classifier as ONNX into its folder: float32, and int8 where dev shows that it is as good. Write a language
+    model merged with its adapter, or as GGUF for llama.cpp.
 
     Example: `folkmoot export student runs/x/student --dev D.jsonl`
     """
+    if form != "onnx":
+        from folkmoot.training.language_export import export_language
+
+        say(export_language(folder, target, form).model_dump(), as_json=as_json)
+        return
     import numpy as np
 
     from folkmoot.formats import read_posts

@@ -1,0 +1,129 @@
+"""Preference pairs in and out: ours, TRL's, LLaMA-Factory's, ms-swift's, and a dataset folder."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from folkmoot.formats import read_pairs, write_pairs
+from folkmoot.formats.preference_exports import FORMATS, export_pairs, resampled
+from folkmoot.records import BadInput, BadRecord, PreferencePair
+
+
+def pair(name: str, *, sc: float = 0.5, images: tuple[str, ...] = ()) -> PreferencePair:
+    content: Any = "Is it tea?"
+    if images:
+        content = [*({"type": "image"} for _ in images), {"type": "text", "text": "Is it tea?"}]
+    return PreferencePair(
+        id=name, prompt=({"role": "system", "content": "Judge."}, {"role": "user", "content": content}),
+        chosen=({"role": "assistant", "content": "yes"},), rejected=({"role": "assistant", "content": "no"},),
+        images=images, sc=sc, n=4, n_correct=2, kind="mixed",
+    )  # fmt: skip
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_pairs_come_back_as_they_were_written(tmp_path: Path) -> None:
+    pairs = [pair("a"), pair("b", sc=1.0)]
+    write_pairs(pairs, tmp_path / "p.jsonl")
+    assert read_pairs(tmp_path / "p.jsonl") == pairs
+
+
+def test_trls_texts_and_implicit_prompts_are_read_too(tmp_path: Path) -> None:
+    user = {"role": "user", "content": "Is it?"}
+    lines: list[dict[str, Any]] = [
+        {"prompt": "Is it?", "chosen": "yes", "rejected": "no", "score": 1},
+        {
+            "chosen": [user, {"role": "assistant", "content": "yes"}],
+            "rejected": [user, {"role": "assistant", "content": "no"}],
+        },
+    ]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    one, two = read_pairs(tmp_path / "t.jsonl")
+    assert (one.id, one.prompt[0]["content"], one.chosen_text, one.rejected_text) == ("row-1", "Is it?", "yes", "no")
+    assert (two.prompt, two.chosen_text) == ((user,), "yes")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"prompt":"a","chosen":"x","rejected":"x"}', "line 1, field 'rejected'.*are the same"),
+        ('{"prompt":"a","chosen":"x"}', "field 'rejected'"),
+        ('{"chosen":"x","rejected":"y"}', "field 'prompt'.*share no beginning"),
+        ('{"prompt":"a","chosen":"x","rejected":"y","sc":2}', "field 'sc'"),
+        ('{"prompt":"a","choosen":"x","rejected":"y"}', "did you mean 'chosen'"),
+        (
+            '{"id":"i","prompt":"a","chosen":"x","rejected":"y"}\n{"id":"i","prompt":"a","chosen":"x","rejected":"y"}',
+            "line 2, field 'id'",
+        ),
+        ('{"prompt":"a","chosen":"x","rejected":"y","n":1,"n_correct":2}', "more than n"),
+    ],
+)
+def test_a_row_that_is_no_pair_is_told_by_line_and_field(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "p.jsonl").write_text(line + "\n")
+    with pytest.raises(BadRecord, match=said):
+        read_pairs(tmp_path / "p.jsonl")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_has_all_pairs_and_a_resampled_copy(tmp_path: Path, form: Any) -> None:
+    pairs = [pair(f"p{n}", sc=n / 10) for n in range(11)]
+    done = export_pairs(pairs, tmp_path, form, omega=2.0)
+    plain, again = (rows(tmp_path / name) for name in done.files[:2])
+    assert (len(plain), len(again)) == (done.pairs, done.resampled_rows) == (11, len(again))
+    assert len(again) > 11
+    assert export_pairs(pairs, tmp_path / "twice", form, omega=2.0) == done
+
+
+def test_each_trainers_own_columns(tmp_path: Path) -> None:
+    export_pairs([pair("a")], tmp_path / "trl", "trl")
+    (row,) = rows(tmp_path / "trl/folkmoot_pairs.jsonl")
+    assert row["chosen"] == [{"role": "assistant", "content": "yes"}]
+    assert (row["sc"], row["n"]) == (0.5, 4)
+    export_pairs([pair("a")], tmp_path / "lf", "llama_factory")
+    (row,) = rows(tmp_path / "lf/folkmoot_pairs.jsonl")
+    assert row["conversations"] == [{"from": "system", "value": "Judge."}, {"from": "human", "value": "Is it tea?"}]
+    assert row["rejected"] == {"from": "gpt", "value": "no"}
+    index = json.loads((tmp_path / "lf/dataset_info.json").read_text())
+    assert index["folkmoot_pairs"]["ranking"] is True
+    assert "images" not in index["folkmoot_pairs"]["columns"]
+    export_pairs([pair("a")], tmp_path / "swift", "ms_swift")
+    (row,) = rows(tmp_path / "swift/folkmoot_pairs.jsonl")
+    assert (row["messages"][-1], row["rejected_response"]) == ({"role": "assistant", "content": "yes"}, "no")
+
+
+def test_pictures_are_copied_and_have_one_token_each(tmp_path: Path) -> None:
+    (tmp_path / "cat.png").write_bytes(b"picture")
+    done = export_pairs([pair("a", images=("cat.png",))], tmp_path / "lf", "llama_factory", images_from=tmp_path)
+    (row,) = rows(tmp_path / "lf/folkmoot_pairs.jsonl")
+    assert (done.images, row["images"]) == (1, ["images/000000.png"])
+    assert (tmp_path / "lf/images/000000.png").read_bytes() == b"picture"
+    assert row["conversations"][1]["value"].count("<image>") == 1
+    with pytest.raises(BadInput, match=r"pair 'a', field 'images': there is no file .*dog\.png"):
+        export_pairs([pair("a", images=("dog.png",))], tmp_path / "x", "trl", images_from=tmp_path)
+    with pytest.raises(BadInput, match="no pair"):
+        export_pairs([], tmp_path / "x", "trl")
+
+
+def test_a_dataset_folder_has_a_card_with_its_configurations(tmp_path: Path) -> None:
+    export_pairs([pair("a", sc=0.25)], tmp_path, "hf", omega=1.0)
+    card = (tmp_path / "README.md").read_text()
+    assert "config_name: resampled\n  data_files: folkmoot_pairs_resampled.jsonl" in card
+    assert "mean sc 0.250" in card
+
+
+def test_rows_are_repeated_as_often_as_their_weight_says_on_average() -> None:
+    pairs = [pair("none", sc=0.0), pair("half", sc=0.5), pair("all", sc=1.0)]
+    seen: Counter[str] = Counter()
+    for seed in range(400):
+        seen.update(row.id for row in resampled(pairs, omega=1.0, seed=seed))
+    assert seen["none"] == 400
+    assert seen["all"] == 800
+    assert seen["half"] / 400 == pytest.approx(1.5, abs=0.1)
+    assert resampled(pairs, omega=1.0, seed=1) == resampled(pairs, omega=1.0, seed=1)
