@@ -13,13 +13,13 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 
-IMPORTED_AS = {"scikit-learn": "sklearn"}
+IMPORTED_AS = {"scikit-learn": "sklearn", "pillow": "PIL"}
 """Packages whose import name is another."""
 
 MAY_NEED = {
-    "training": {"train"},
-    "students": {"serve", "local", "train"},
-    "models": {"embedded", "local"},
+    "training": {"train", "distill"},
+    "students": {"serve", "local", "train", "distill"},
+    "models": {"embedded", "local", "distill"},
     "recipes": {"train"},
     "runs": {"ray"},
     "formats": {"parquet"},

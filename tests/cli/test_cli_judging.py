@@ -11,29 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from folkmoot.cli import main
 from folkmoot.formats import read_verdicts, write_posts
 from folkmoot.records import Post
 
 Said = tuple[int, str, str]
 Tell = Callable[..., Said]
-
-
-@pytest.fixture
-def tell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
-    """The exit code, stdout and stderr of a command, as a shell gets them."""
-
-    def tell(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["folkmoot", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return tell
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_cli_judging import Said, tell  # noqa: F401
 
 from folkmoot.formats import read_pairs, read_verdicts, write_posts
 from folkmoot.records import Post
 
-Tell = Callable[..., Said]
+Tell = Callable[..., tuple[int, str, str]]
 USERS = ("ann", "bob", "cy")
 
 
@@ -59,7 +58,7 @@ RECORDED = (
 )
 
 
-def test_a_recorded_society_is_counted_in_four_ways_and_becomes_pairs(tell: Tell, here: Path) -> None:  # noqa: F811
+def test_a_recorded_society_is_counted_in_four_ways_and_becomes_pairs(tell: Tell, here: Path) -> None:
     code, out, err = tell(*RECORDED, "--out", "run", "--json")
     assert code == 0, err
     result = json.loads(out)
@@ -80,7 +79,7 @@ def test_a_recorded_society_is_counted_in_four_ways_and_becomes_pairs(tell: Tell
     assert "words 3" in pairs[3].prompt[0]["content"]
 
 
-def test_an_audit_stands_beside_the_judge(tell: Tell, here: Path) -> None:  # noqa: F811
+def test_an_audit_stands_beside_the_judge(tell: Tell, here: Path) -> None:
     Path("second.jsonl").write_text(
         '{"id":"p1","user":"ann","class":"correct"}\n{"id":"p1","user":"cy","class":"partially_correct"}\n'
     )
@@ -104,7 +103,7 @@ def test_an_audit_stands_beside_the_judge(tell: Tell, here: Path) -> None:  # no
     assert "bad.jsonl, line 1, field 'class'" in err
 
 
-def test_posts_that_cannot_become_pairs_are_counted_by_reason(tell: Tell, here: Path) -> None:  # noqa: F811
+def test_posts_that_cannot_become_pairs_are_counted_by_reason(tell: Tell, here: Path) -> None:
     rows = [json.loads(line) for line in Path("O.jsonl").read_text().splitlines()]
     for row in rows:
         if row["id"] == "p2":
@@ -148,13 +147,13 @@ def test_posts_that_cannot_become_pairs_are_counted_by_reason(tell: Tell, here: 
         ),
     ],
 )
-def test_bad_usage_is_told_in_a_sentence(tell: Tell, here: Path, command: tuple[str, ...], said: str) -> None:  # noqa: F811
+def test_bad_usage_is_told_in_a_sentence(tell: Tell, here: Path, command: tuple[str, ...], said: str) -> None:
     code, _, err = tell(*command)
     assert code == 2
     assert said in err
 
 
-def test_a_plan_that_asks_a_stranger_is_refused_by_file_and_field(tell: Tell, here: Path) -> None:  # noqa: F811
+def test_a_plan_that_asks_a_stranger_is_refused_by_file_and_field(tell: Tell, here: Path) -> None:
     Path("plan.jsonl").write_text('{"id":"p1","users":["eve"]}\n')
     code, _, err = tell(
         "society", "--posts", "P.jsonl", "--profiles", "users.jsonl", "--plan", "plan.jsonl", "--out", "r"
@@ -163,7 +162,7 @@ def test_a_plan_that_asks_a_stranger_is_refused_by_file_and_field(tell: Tell, he
     assert "plan.jsonl, field 'users': post 'p1' asks 'eve'" in err
 
 
-def test_a_dry_run_says_who_is_asked_and_what_it_costs(tell: Tell, here: Path) -> None:  # noqa: F811
+def test_a_dry_run_says_who_is_asked_and_what_it_costs(tell: Tell, here: Path) -> None:
     command = ("society", "--posts", "P.jsonl", "--profiles", "users.jsonl", "--plan", "plan.jsonl", "--model",
                "openai:m@http://127.0.0.1:9/v1", "--price-in", "1", "--price-out", "2", "--dry-run", "--json")  # fmt: skip
     code, out, err = tell(*command, "--out", "r")

@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
 from tiny_models import save_llama
 
-from folkmoot.cli import main
 from folkmoot.formats import load_task, read_verdicts, write_pairs, write_posts
 from folkmoot.models.instruction import Instruction
 from folkmoot.records import Post, PreferencePair
 
 Said = tuple[int, str, str]
-
-
-@pytest.fixture
-def tell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    def tell(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["folkmoot", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return tell
 
 
 @pytest.fixture

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
 from tiny_models import image_processor, llama, qwen2_vl, save_llama, save_qwen2_vl, tokenizer
 
 from folkmoot.formats import load_task

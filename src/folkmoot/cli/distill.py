@@ -48,6 +48,7 @@ def distill(
 
     from folkmoot.cli.judge import in_words
     from folkmoot.cli.loop import Narrator
+    from folkmoot.cli.preferences import words_of
     from folkmoot.recipes.preference_distillation import Distillation, plan_distillation, run_distillation
 
     recipe = Distillation(
@@ -66,11 +67,4 @@ def distill(
         return
     command = shlex.join(["folkmoot", *sys.argv[1:]])
     result = run_distillation(recipe, out, announce=Narrator(quiet=as_json), command=command)
-    if as_json:
-        typer.echo(result.model_dump_json())
-        return
-    if result.metrics:
-        low, high = result.metrics["interval95"]["accuracy"]
-        typer.echo(f"dev accuracy {result.metrics['accuracy']:.4f} (95% interval {low:.4f} to {high:.4f})")
-        typer.echo(f"report   {result.report}")
-    typer.echo(f"student  {result.student}")
+    typer.echo(result.model_dump_json() if as_json else words_of(result))

@@ -10,6 +10,7 @@ EXTRAS = {
     "embedded": ["xllamacpp"],
     "local": ["torch", "transformers", "accelerate", "safetensors"],
     "train": ["torch", "transformers", "safetensors", "tokenizers", "scikit-learn", "scipy", "onnx", "onnxruntime"],
+    "distill": ["torch", "transformers", "peft", "accelerate", "safetensors", "scikit-learn", "gguf", "pillow"],
     "serve": ["onnxruntime", "tokenizers"],
     "parquet": ["pyarrow", "fsspec"],
     "ray": ["ray", "pyarrow", "fsspec"],

@@ -27,14 +27,19 @@ def run(
     Example: `folkmoot run recipes/offensive.toml --data data --out runs/offensive`
     """
     from folkmoot.cli.loop import finish, run_loop
+    from folkmoot.cli.preferences import run_preferences
+    from folkmoot.recipes.low_resource import LowResource
     from folkmoot.recipes.reading import read_recipe
 
     what = read_recipe(recipe)
+    folder, place = data or Path("data"), out or Path("runs") / recipe.stem
+    if not isinstance(what, LowResource):
+        limits = {"max_cost_usd": max_cost, "max_calls": max_calls}
+        prices = {"input_usd_per_million": price_in, "output_usd_per_million": price_out}
+        run_preferences(what, place, folder, seed=seed, model=model, limits=limits, prices=prices, as_json=as_json)
+        return
     if seed is not None:
         what = what.model_copy(update={"seed": seed})
-    folder = data or Path("data")
     spending = {"max_cost": max_cost, "max_calls": max_calls, "price_in": price_in, "price_out": price_out}
-    trained = run_loop(
-        what, out or Path("runs") / recipe.stem, model=model, spending=spending, quiet=as_json, data=folder
-    )
+    trained = run_loop(what, place, model=model, spending=spending, quiet=as_json, data=folder)
     finish(trained, as_json=as_json)

@@ -59,7 +59,7 @@ def unpack_gguf(weights: Path, folder: Path) -> None:
         import torch
         import transformers
     except ImportError:
-        raise MissingExtra("Unpacking GGUF weights", "train") from None
+        raise MissingExtra("Unpacking GGUF weights", "distill") from None
     where = {"gguf_file": weights.name, "local_files_only": True}
     model: Any = transformers.AutoModelForCausalLM.from_pretrained(str(weights.parent), dtype=torch.float32, **where)
     tokenizer = transformers.AutoTokenizer.from_pretrained(str(weights.parent), **where)

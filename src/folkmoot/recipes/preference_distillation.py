@@ -141,7 +141,7 @@ def run_distillation(
 
     Raises:
         BadInput: the files or the settings cannot be used; says which and why.
-        MissingExtra: the `train` extra is not installed.
+        MissingExtra: the `distill` extra is not installed.
     """
     started = time.monotonic()
     read = read_pair_inputs(recipe, resolve)
@@ -275,4 +275,4 @@ def check_installed(needed: Sequence[str] = NEEDED) -> None:
         MissingExtra: a package of the `train` extra is not there.
     """
     if any(find_spec(name) is None for name in needed):
-        raise MissingExtra("Training a language model", "train")
+        raise MissingExtra("Training a language model", "distill")

@@ -220,7 +220,7 @@ def load_weights(folder: Path, card: LanguageCard) -> tuple[Any, Any]:
 
         from folkmoot.students.prompting import load_model_and_reader
     except ImportError:
-        raise MissingExtra("A language-model student", "train") from None
+        raise MissingExtra("A language-model student", "distill") from None
     inside = folder / MODEL_FOLDER
     base = inside if inside.is_dir() else base_folder(card.base) if card.base == EMBEDDED else folder / card.base
     if not (base / "config.json").is_file():
@@ -233,7 +233,7 @@ def load_weights(folder: Path, card: LanguageCard) -> tuple[Any, Any]:
         try:
             from peft import PeftModel
         except ImportError:
-            raise MissingExtra("A student with an adapter", "train") from None
+            raise MissingExtra("A student with an adapter", "distill") from None
         model = PeftModel.from_pretrained(model, str(folder / ADAPTER_FOLDER))
     return model.eval(), reader
 

@@ -42,5 +42,5 @@ def load_base(folder: Path, *, dtype: torch.dtype = torch.float32) -> LanguageBa
     try:
         import transformers
     except ImportError:
-        raise MissingExtra("Training a language model", "train") from None
+        raise MissingExtra("Training a language model", "distill") from None
     return LanguageBase(folder, *load_model_and_reader(transformers, folder, dtype=dtype))

@@ -94,7 +94,7 @@ def write_gguf(model: Any, path: Path, *, template: Path, dtype: str = "float16"
     try:
         import gguf
     except ImportError:
-        raise MissingExtra("Writing GGUF files", "train") from None
+        raise MissingExtra("Writing GGUF files", "distill") from None
     config = model.config
     if config.model_type != "llama":
         raise BadInput(f"a GGUF file is written for the Llama architecture alone; this model is '{config.model_type}'. "

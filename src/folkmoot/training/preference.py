@@ -257,7 +257,7 @@ def adapted(model: Any, settings: PreferenceSettings) -> Any:
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError:
-        raise MissingExtra("Training with LoRA", "train") from None
+        raise MissingExtra("Training with LoRA", "distill") from None
     chosen = LoraConfig(
         r=settings.lora_rank, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout,
         target_modules=adapted_layers(model), task_type="CAUSAL_LM",
@@ -391,5 +391,5 @@ def accelerator() -> Any:
     try:
         from accelerate import Accelerator
     except ImportError:
-        raise MissingExtra("Training a language model", "train") from None
+        raise MissingExtra("Training a language model", "distill") from None
     return Accelerator()

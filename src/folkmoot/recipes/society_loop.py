@@ -1,0 +1,103 @@
+"""A society's whole loop from one file: opinions, pairs, a student, its verdicts and a report.
+
+Paper: "Thinking as Society" (SCPO), ICLR 2026.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from folkmoot.formats.profiles import WORLD
+from folkmoot.recipes.judging import Spending
+from folkmoot.recipes.low_resource import Announce, say_nothing
+from folkmoot.recipes.preference_distillation import Distillation, Distilled, run_distillation
+from folkmoot.recipes.society import SocietyRecipe, SocietyRun, run_society
+from folkmoot.recipes.synthesis import Synthesis, Synthesized, synthesize
+from folkmoot.records import BadInput, Record
+from folkmoot.runs import Price
+
+
+class SocietyLoop(Record):
+    """Three steps, each with a run folder of its own below the loop's: `society`, `synthesis`, `student`.
+
+    `posts` need gold labels. `opinions` and `scot`, where given, take the place of the calls. The sub-tables hold the
+    fields of `SocietyRecipe`, `ScotSettings` and `Distillation` that are not named here.
+    """
+
+    kind: Literal["society_loop"] = "society_loop"
+    task: str
+    posts: str
+    profiles: str = WORLD
+    plan: str | None = None
+    opinions: str | None = None
+    scot: str | None = None
+    dev: str | None = None
+    model: str = "embedded"
+    seed: int = 0
+    society: dict[str, Any] = Field(default_factory=dict)
+    synthesis: dict[str, Any] = Field(default_factory=dict)
+    distillation: dict[str, Any] = Field(default_factory=dict)
+    title: str | None = None
+
+
+class SocietyLooped(Record):
+    """What the three steps left."""
+
+    folder: str
+    society: SocietyRun
+    pairs: Synthesized
+    student: Distilled
+
+
+def run_society_loop(
+    recipe: SocietyLoop,
+    out: Path,
+    *,
+    resolve: Callable[[str], Path] = Path,
+    price: Price = Price(),
+    spending: Spending = Spending(),
+    announce: Announce = say_nothing,
+    command: str = "",
+) -> SocietyLooped:
+    """The loop finished in `out`, from wherever it stood; a limit on the spending holds for each of the first two steps.
+
+    Raises:
+        FolkmootError: as the steps.
+    """
+    from pydantic import ValidationError
+
+    def place(path: str | None) -> str | None:
+        return str(resolve(path)) if path is not None else None
+
+    profiles = recipe.profiles if recipe.profiles == WORLD else str(resolve(recipe.profiles))
+    posts = str(resolve(recipe.posts))
+    pairs_file = out / "pairs.jsonl"
+    try:
+        society = SocietyRecipe.model_validate(
+            {"task": recipe.task, "posts": posts, "profiles": profiles, "plan": place(recipe.plan), "seed": recipe.seed,
+             "opinions": place(recipe.opinions), "model": recipe.model, **recipe.society}
+        )  # fmt: skip
+        synthesis = Synthesis.model_validate(
+            {"task": recipe.task, "gold": posts, "society": str(out / "society"), "scot": place(recipe.scot),
+             "model": recipe.model, "settings": recipe.synthesis}
+        )  # fmt: skip
+        settings = {"seed": recipe.seed, **recipe.distillation.get("settings", {})}
+        distillation = Distillation.model_validate(
+            {"task": recipe.task, "pairs": str(pairs_file), "dev": place(recipe.dev), "title": recipe.title,
+             **recipe.distillation, "settings": settings}
+        )  # fmt: skip
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise BadInput(f"the recipe's field '{'.'.join(map(str, first['loc']))}': {first['msg']}") from None
+    announce("society", note="the users judge")
+    heard = asyncio.run(run_society(society, out / "society", price=price, spending=spending))
+    announce("synthesis", note=f"{heard.posts} posts become pairs")
+    made = asyncio.run(synthesize(synthesis, pairs_file, out / "synthesis", price=price, spending=spending))
+    announce("student", note=f"{made.pairs} pairs teach {distillation.base}")
+    student = run_distillation(distillation, out / "student", announce=announce, command=command)
+    return SocietyLooped(folder=str(out), society=heard, pairs=made, student=student)

@@ -1,0 +1,77 @@
+"""The shipped recipes load, and a society's whole loop runs from one file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny_models import save_llama
+
+from folkmoot.formats import read_verdicts, write_posts
+from folkmoot.recipes.reading import read_recipe
+from folkmoot.records import BadRecord, Post
+
+RECIPES = Path(__file__).parent.parent.parent / "recipes"
+Tell = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_shipped_recipe_is_one_of_the_loops(path: Path) -> None:
+    assert read_recipe(path).kind in ("selftrain", "society_loop", "distill")
+
+
+def test_a_recipe_of_an_unknown_kind_suggests_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text('kind = "society-loop"\n')
+    with pytest.raises(BadRecord, match="Did you mean 'society_loop'"):
+        read_recipe(tmp_path / "r.toml")
+
+
+def test_opinions_become_a_student_from_one_file_and_the_same_command_takes_no_step_again(
+    tell: Tell,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_llama(Path("base"), context=1024)
+    other = {"fake": "real", "real": "fake"}
+    posts = [Post(id=f"p{n}", text=f"tea {n} cures rain" if n % 2 else f"the tea house opens at {n}",
+                  label="fake" if n % 2 else "real") for n in range(16)]  # fmt: skip
+    write_posts(posts[:8], Path("posts.jsonl"))
+    write_posts(posts[8:], Path("dev.jsonl"))
+    Path("users.jsonl").write_text('{"id":"ann","interests":["Tea"]}\n{"id":"bob","interests":["Tea"]}\n')
+    opinions, scot = [], []
+    for post in posts[:8]:
+        said = {"ann": str(post.label), "bob": other[str(post.label)]}
+        opinions += [
+            {"id": post.id, "agent": a, "round": 0, "label": label, "confidence": 0.7, "rationale": "so"}
+            for a, label in said.items()
+        ]
+        classes = [{"user": "ann", "class": "correct"}, {"user": "bob", "class": "incorrect"}]
+        scot.append(
+            {
+                "id": post.id,
+                "classes": classes,
+                "chosen": f"so\nVerdict: {post.label}",
+                "rejected": f"no\nVerdict: {other[str(post.label)]}",
+            }
+        )
+    for name, rows in (("opinions.jsonl", opinions), ("scot.jsonl", scot)):
+        Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("r.toml").write_text(
+        'kind = "society_loop"\ntask = "misinformation"\nposts = "posts.jsonl"\nprofiles = "users.jsonl"\n'
+        'opinions = "opinions.jsonl"\nscot = "scot.jsonl"\ndev = "dev.jsonl"\n'
+        f'[distillation]\nbase = "{tmp_path / "base"}"\nthreads = 1\n[distillation.settings]\nloss = "scpo"\nlora_rank = 2\nbatch_size = 4\n'
+    )
+    code, out, err = tell("run", "r.toml", "--data", ".", "--out", "loop", "--json")
+    assert code == 0, err
+    done = json.loads(out)
+    assert (done["society"]["posts"], done["pairs"]["pairs"], done["student"]["steps"]) == (8, 8, 4)
+    assert done["society"]["outcomes"] == {"abstained": 8}
+    code, again, err = tell("run", "r.toml", "--data", ".", "--out", "loop", "--json")
+    assert code == 0, err
+    assert json.loads(again)["student"]["metrics"] == done["student"]["metrics"]
+    code, _, err = tell("judge", "--judge", "loop/student", "--posts", "dev.jsonl", "--out", "V.jsonl")
+    assert code == 0, err
+    assert len(read_verdicts("V.jsonl")) == 8
