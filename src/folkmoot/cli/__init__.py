@@ -20,6 +20,7 @@ from folkmoot.cli import (
     judge,
     report,
     run,
+    screen,
     selftrain,
     society,
     synthesize,
@@ -53,6 +54,7 @@ def folkmoot(
 
 app.command("judge")(judge.judge)
 app.command("selftrain")(selftrain.selftrain)
+app.command("screen")(screen.screen)
 app.command("society")(society.society)
 app.command("synthesize")(synthesize.synthesize)
 app.command("distill")(distill.distill)
