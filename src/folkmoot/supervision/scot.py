@@ -24,6 +24,11 @@ Kind = Literal["easy", "mixed", "hard"]
 Reply = TypeVar("Reply", bound=BaseModel)
 
 
+WORDS_CHARACTERS, REASONING_CHARACTERS = 500, 1000
+"""How long replies should be: told to servers that constrain decoding, so that they end within their tokens; not held
+against a reply. Chosen."""
+
+
 class ScotSettings(Record):
     """How a pair is made of feedback. The defaults are the paper's, where it says anything."""
 
@@ -46,13 +51,13 @@ class Skipped(Record):
 class Words(BaseModel):
     """A member's or an adversary's reply."""
 
-    reason: str = Field(min_length=1)
+    reason: str = Field(min_length=1, json_schema_extra={"maxLength": WORDS_CHARACTERS})
 
 
 class Reasoning(BaseModel):
     """The Coordinator's and the Summarizer's reply."""
 
-    reasoning: str = Field(min_length=1)
+    reasoning: str = Field(min_length=1, json_schema_extra={"maxLength": REASONING_CHARACTERS})
 
 
 def kind_of(feedback: Feedback) -> Kind:
