@@ -60,6 +60,15 @@ def test_pairs_become_a_student_that_judges_and_a_report(tell: Any, here: Path) 
     code, out, err = tell("evaluate", "--verdicts", "V.jsonl", "--gold", "dev.jsonl", "--json")
     assert json.loads(out)["n"] == 8
 
+    code, out, err = tell("trace", "--judge", "run", "--posts", "dev.jsonl", "--id", "p12", "--json")
+    assert code == 0, err
+    trace = json.loads(out)
+    assert trace["lessons_hash_holds"] is True
+    assert sum(trace["lessons"].values()) == 12
+    assert trace["nearest_pairs"][0]["likeness"] >= trace["nearest_pairs"][-1]["likeness"]
+    assert trace["verdict"]["label"] == verdicts[0].label
+    assert "opinions" in tell("trace", "--judge", "run", "--posts", "dev.jsonl", "--id", "p12")[1]
+
     before = {path: path.stat().st_mtime_ns for path in Path("run/training_0").rglob("*") if path.is_file()}
     code, again, _ = tell(*COMMAND, "--out", "run", "--json")
     assert json.loads(again)["metrics"] == result["metrics"]

@@ -41,6 +41,14 @@ def trace(
     )
     for membership, count in sorted(result.lessons.items()):
         typer.echo(f"  {count:6} {membership}")
+    for pair in result.nearest_pairs:
+        typer.echo(
+            f"  {pair.id}  {pair.label} ({pair.kind})  sc {pair.sc:.3f}, {pair.n_correct} of {pair.n} right, "
+            f"{pair.n_partial} partly  likeness {pair.likeness:.2f}  pair {pair.pair[:12]}"
+        )
+        typer.echo(f"      opinions {', '.join(one[:12] for one in pair.opinions)}")
+    if not result.nearest:
+        return
     typer.echo(f"the {len(result.nearest)} closest lessons, by shared n-grams:")
     for lesson in result.nearest:
         typer.echo(

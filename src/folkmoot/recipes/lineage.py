@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from folkmoot.formats import read_lessons, read_posts
+from folkmoot.formats import read_lessons, read_pairs, read_posts
 from folkmoot.records import BadInput, Lesson, Opinion, Post, Record, Verdict, content_hash
+from folkmoot.records.preference import words
 from folkmoot.runs import RunFolder, VerdictLog
-from folkmoot.students import StudentCard, TextStudent
+from folkmoot.students import LanguageCard, LanguageStudent, StudentCard, TextStudent, card_file
 from folkmoot.students.card import CARD_FILE
 from folkmoot.students.lexical import LexicalTower, inverse_frequencies, lexical_features
 from folkmoot.students.text import normalise_text
@@ -25,8 +26,24 @@ class TracedLesson(Record):
     opinions: tuple[Opinion, ...]
 
 
+class TracedPair(Record):
+    """A preference pair by its numbers, how like the post its own is, and the hashes and ledger keys behind it."""
+
+    id: str
+    label: str | None
+    kind: str | None
+    sc: float
+    n: int
+    n_correct: int
+    n_partial: int
+    pair: str
+    likeness: float
+    opinions: tuple[str, ...]
+    calls: tuple[str, ...]
+
+
 class Trace(Record):
-    """Everything behind one prediction. `lessons` counts the student's lessons by membership."""
+    """Everything behind one prediction. `lessons` counts the student's lessons by membership, or its pairs by kind."""
 
     verdict: Verdict
     student: str
@@ -35,7 +52,8 @@ class Trace(Record):
     inputs: dict[str, Any]
     lessons: dict[str, int]
     lessons_hash_holds: bool
-    nearest: tuple[TracedLesson, ...]
+    nearest: tuple[TracedLesson, ...] = ()
+    nearest_pairs: tuple[TracedPair, ...] = ()
 
 
 def trace_prediction(student: Path, post: Post, *, nearest: int = 5) -> Trace:
@@ -47,7 +65,9 @@ def trace_prediction(student: Path, post: Post, *, nearest: int = 5) -> Trace:
     Raises:
         BadInput: the folder is no student's within its run, or a file of the run is missing.
     """
-    folder = student if (student / CARD_FILE).exists() else student / "student"
+    folder = student if card_file(student) is not None else student / "student"
+    if (path := card_file(folder)) is not None and path.name != CARD_FILE:
+        return trace_language(folder, post, nearest=nearest)
     card = StudentCard.load(folder)
     judge = TextStudent.load(folder)
     run_path = folder.resolve().parent
@@ -90,6 +110,35 @@ def trace_prediction(student: Path, post: Post, *, nearest: int = 5) -> Trace:
             for id, likeness in ranked
         ),
     )
+
+
+def trace_language(folder: Path, post: Post, *, nearest: int) -> Trace:
+    """The trace of a language model's verdict: the pairs whose posts share most n-grams with this one.
+
+    Raises:
+        BadInput: the folder does not lie in its run, or the pairs are gone.
+    """
+    card = LanguageCard.load(folder)
+    run_path = folder.resolve().parent
+    run = RunFolder.read(run_path)
+    pairs = {pair.id: pair for pair in read_pairs(Path(run.manifest["inputs"]["pairs"]["path"]))}
+    taught = set(card.lineage.get("pair_hashes", ()))
+    by_id = {pair.id: pair for pair in pairs.values() if pair.hash in taught}
+    ranked = rank_by_likeness(post, {id: words(pair.prompt) for id, pair in by_id.items()}, folder)[:nearest]
+    return Trace(
+        verdict=LanguageStudent.load(folder).verdict(post.blind()),
+        student=str(folder), card=content_hash(card.model_dump(mode="json")), run=str(run_path),
+        inputs=run.manifest.get("inputs", {}),
+        lessons=dict(Counter(f"{pair.kind or 'pair'} (society)" for pair in by_id.values())),
+        lessons_hash_holds=len(by_id) == len(taught),
+        nearest_pairs=tuple(
+            TracedPair(
+                **by_id[id].model_dump(include={"id", "label", "kind", "sc", "n", "n_correct", "n_partial", "opinions", "calls"}),
+                pair=by_id[id].hash, likeness=round(likeness, 4),
+            )
+            for id, likeness in ranked
+        ),
+    )  # fmt: skip
 
 
 def rank_by_likeness(post: Post, texts: dict[str, str], folder: Path) -> list[tuple[str, float]]:
