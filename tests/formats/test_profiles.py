@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -126,3 +127,12 @@ def test_a_plan_may_name_users_or_topics_or_neither(tmp_path: Path) -> None:
     assert (rows["p"].users, rows["p"].topics) == (("a",), None)
     assert (rows["q"].users, rows["q"].topics) == (None, ("Tea",))
     assert rows["r"] == (None, None)
+
+
+def test_a_bank_is_exported_from_a_specification_or_a_file(tell: Any, tmp_path: Path) -> None:
+    code, _, err = tell("export", "profiles", "--specification", "world", "--out", tmp_path / "a.jsonl")
+    assert code == 0, err
+    code, _, err = tell("export", "profiles", "--in", "world", "--out", tmp_path / "b.jsonl")
+    assert code == 0, err
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+    assert tell("export", "profiles", "--out", tmp_path / "c.jsonl")[0] == 2

@@ -67,6 +67,30 @@ def opinions(
     say({"posts": len(held), "opinions": sum(map(len, held.values())), "file": str(target)}, as_json=as_json)
 
 
+@app.command("profiles")
+def profiles(
+    target: Target,
+    source: Annotated[str | None, typer.Option("--in", help="A file of profiles, such as OASIS's, or 'world'.")] = None,
+    specification: Annotated[
+        str | None, typer.Option(help="A TOML file with the shares of each trait, or 'world': invent people.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write profiles as JSONL: those of a file, or invented ones that share out traits as a specification says.
+
+    Example: `folkmoot export profiles --specification mine.toml --out users.jsonl`
+    """
+    from folkmoot.formats.profile_generator import generate_profiles, read_specification
+    from folkmoot.formats.profiles import read_profiles, write_profiles
+    from folkmoot.records import BadInput
+
+    if (source is None) == (specification is None):
+        raise BadInput("name exactly one of --in and --specification")
+    held = read_profiles(source).profiles if source else generate_profiles(read_specification(str(specification)))
+    write_profiles(held, target)
+    say({"profiles": len(held), "file": str(target)}, as_json=as_json)
+
+
 @app.command("pairs")
 def pairs(
     source: Source,
