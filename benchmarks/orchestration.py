@@ -234,8 +234,11 @@ def measure_distilabel(python: str | None, url: str, bodies: Path) -> dict[str, 
         print(f"distilabel is left out: {python} cannot import it.")
         return None
     given = subprocess.run(
-        [python, str(script), url, str(bodies), str(SLOTS)], stdout=subprocess.PIPE, text=True, check=True
+        [python, str(script), url, str(bodies), str(SLOTS)], capture_output=True, text=True, check=False
     )
+    if given.returncode:  # the other readings are worth keeping
+        print(f"distilabel is left out: {given.stderr.strip().splitlines()[-1]}")
+        return None
     reading: dict[str, float] = json.loads(given.stdout.splitlines()[-1])
     return reading
 
