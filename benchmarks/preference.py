@@ -6,9 +6,9 @@
 
 DIR holds `society_covid` (287 pairs) and `constraint_covid` (val.jsonl). SmolLM2-135M with LoRA learns for one epoch on
 the CPU, each pair with its reasoning and once more by its verdict line alone; each run is scored on the first 500 rows
-of val.jsonl by the likelihood of the two verdict lines, one prefill a post, without reasoning. `accuracy` takes the likelier line; `calibrated` moves the threshold to where it does best on
-rows 501 to 700. Settings were chosen on these
-rows too, never on the first 500. A killed run goes on where it was. What a step costs: preference_step.py.
+of val.jsonl by the likelihood of the two verdict lines, one prefill a post, without reasoning. `accuracy` takes the
+likelier line; `calibrated` moves the threshold to where it does best on rows 501 to 700. The settings were set once and
+not tuned. A killed run goes on where it was. What a step costs: preference_step.py.
 """
 
 from __future__ import annotations
