@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from folkmoot.formats import read_pairs, read_verdicts, write_posts
+from folkmoot.formats import read_pairs, read_posts, read_verdicts, write_posts
 from folkmoot.records import Post
 
 Tell = Callable[..., tuple[int, str, str]]
@@ -56,6 +56,17 @@ RECORDED = (
     "--opinions",
     "O.jsonl",
 )
+SYNTHESIZE = (
+    "synthesize",
+    "--opinions",
+    "O.jsonl",
+    "--gold",
+    "P.jsonl",
+    "--scot",
+    "scot.jsonl",
+    "--out",
+    "pairs.jsonl",
+)
 
 
 def test_a_recorded_society_is_counted_in_four_ways_and_becomes_pairs(tell: Tell, here: Path) -> None:
@@ -83,24 +94,30 @@ def test_an_audit_stands_beside_the_judge(tell: Tell, here: Path) -> None:
     Path("second.jsonl").write_text(
         '{"id":"p1","user":"ann","class":"correct"}\n{"id":"p1","user":"cy","class":"partially_correct"}\n'
     )
-    command = (
-        "synthesize",
-        "--opinions",
-        "O.jsonl",
-        "--gold",
-        "P.jsonl",
-        "--scot",
-        "scot.jsonl",
-        "--out",
-        "pairs.jsonl",
-    )
-    code, out, err = tell(*command, "--audit", "second.jsonl", "--json")
+    code, out, err = tell(*SYNTHESIZE, "--audit", "second.jsonl", "--json")
     assert code == 0, err
     assert (json.loads(out)["audit"]["both"], json.loads(out)["audit"]["agreement"]) == (2, 0.5)
     Path("bad.jsonl").write_text('{"id":"p1","user":"ann","class":"right"}\n')
-    code, _, err = tell(*command, "--audit", "bad.jsonl")
+    code, _, err = tell(*SYNTHESIZE, "--audit", "bad.jsonl")
     assert code == 2
     assert "bad.jsonl, line 1, field 'class'" in err
+
+
+def test_recorded_opinions_of_a_society_vote_as_its_panel_would(tell: Tell, here: Path) -> None:
+    command = ("judge", "--opinions", "O.jsonl", "--task", "misinformation", "--posts", "P.jsonl", "--json")
+    code, out, err = tell(*command, "--panel", "society", "--out", "voted.jsonl")
+    assert code == 0, err
+    assert json.loads(out)["outcomes"] == {"labelled": 6}, "cy is outvoted"
+    assert {verdict.judge for verdict in read_verdicts("voted.jsonl")} == {"society:v1"}
+    assert json.loads(tell(*command, "--out", "agreed.jsonl")[1])["outcomes"] == {"abstained": 6}
+
+
+def test_posts_without_a_gold_label_are_counted(tell: Tell, here: Path) -> None:
+    posts = [post.model_copy(update={"label": None}) if post.id == "p5" else post for post in read_posts("P.jsonl")]
+    write_posts(posts, Path("P.jsonl"))
+    code, out, err = tell(*SYNTHESIZE, "--json")
+    assert code == 0, err
+    assert (json.loads(out)["pairs"], json.loads(out)["without_gold"]) == (5, 1)
 
 
 def test_posts_that_cannot_become_pairs_are_counted_by_reason(tell: Tell, here: Path) -> None:
@@ -111,18 +128,7 @@ def test_posts_that_cannot_become_pairs_are_counted_by_reason(tell: Tell, here: 
     Path("O.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     kept = [line for line in Path("scot.jsonl").read_text().splitlines() if '"p4"' not in line]
     Path("scot.jsonl").write_text("\n".join(kept) + "\n")
-    code, out, err = tell(
-        "synthesize",
-        "--opinions",
-        "O.jsonl",
-        "--gold",
-        "P.jsonl",
-        "--scot",
-        "scot.jsonl",
-        "--out",
-        "pairs.jsonl",
-        "--json",
-    )
+    code, out, err = tell(*SYNTHESIZE, "--json")
     assert code == 0, err
     made = json.loads(out)
     assert made["pairs"] == 4

@@ -88,8 +88,13 @@ def test_with_reasoning_the_verdict_is_a_label_and_the_reasoning_is_kept() -> No
 
 def test_a_post_that_is_longer_than_the_context_keeps_its_question() -> None:
     judge = student()
+    seen: list[int] = []
+    judge._model.model.register_forward_pre_hook(
+        lambda module, args, given: seen.append(int(given["position_ids"].max()) + 1), with_kwargs=True
+    )
     verdict = judge.verdict(Post(id="p", text="tea " * 2000))
     assert verdict.outcome is Outcome.LABELLED
+    assert seen == [1024], "all of the context and no more"
     assert shortened(list(range(100)), 8) == [0, 1, 94, 95, 96, 97, 98, 99]
     with pytest.raises(BadInput, match="holds media, which cannot be cut"):
         shortened(list(range(100)), 8, movable=False)

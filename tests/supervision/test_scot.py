@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from folkmoot.formats import load_task
-from folkmoot.models import ScriptedModel
+from folkmoot.models import Completion, ScriptedModel
 from folkmoot.records import BadInput, Opinion, Outcome, Post, PreferencePair
 from folkmoot.supervision.assessment import Assessed, Assessment, Feedback, FeedbackJudge
 from folkmoot.supervision.judge_audit import audit_judge
@@ -54,7 +54,7 @@ def script(messages: Any, schema: Any) -> str:
     return json.dumps({"reason": f"{role} words"})
 
 
-def writer(reply: Callable[..., str] = script, **settings: Any) -> tuple[Synthesizer, ScriptedModel]:
+def writer(reply: Callable[..., Any] = script, **settings: Any) -> tuple[Synthesizer, ScriptedModel]:
     model = ScriptedModel(reply)
     return Synthesizer(Speaker(TASK, model), ScotSettings(**settings), persona_of=lambda user: f"I am {user}"), model
 
@@ -109,6 +109,15 @@ async def test_a_coordinator_that_fails_leaves_a_reason_and_no_pair() -> None:
     skipped = await writer(broken)[0].pair(POST, MIXED)
     assert isinstance(skipped, Skipped)
     assert (skipped.reason, skipped.outcome) == ("the Coordinator gave no reasoning", Outcome.UNPARSABLE)
+
+
+async def test_members_that_all_refuse_leave_their_own_outcome() -> None:
+    def refusing(messages: Any, schema: Any) -> Completion:
+        return Completion(model="m", refusal="no")
+
+    skipped = await writer(refusing)[0].pair(POST, MIXED)
+    assert isinstance(skipped, Skipped)
+    assert (skipped.reason, skipped.outcome) == ("no user could be made to reason for the gold label", Outcome.REFUSED)
 
 
 async def test_the_judge_is_offered_only_what_makes_sense_and_its_failure_counts_nowhere() -> None:

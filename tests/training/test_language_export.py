@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_models import llama, save_llama, tokenizer
+from tiny_models import llama, save_llama
 
 from folkmoot.formats import load_task
 from folkmoot.models.embedded import embedded_weights
@@ -99,4 +99,3 @@ def test_what_has_no_gguf_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"ends in \.gguf"):
         export_language(adapter_student(tmp_path), tmp_path / "x.bin", "gguf")
     assert not (tmp_path / "x.gguf").exists()
-    assert tokenizer().chat_template

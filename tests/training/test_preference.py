@@ -141,6 +141,14 @@ def test_all_weights_learn_where_the_rank_is_zero_and_only_adapters_where_it_is_
     assert not any("lm_head" in name for name in weights(thin))
 
 
+def test_several_processes_are_refused_since_each_would_train_on_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accelerate.Accelerator.num_processes", 2)
+    with pytest.raises(BadInput, match="takes one process, and 2 were started"):
+        train(tmp_path)
+
+
 def test_gradient_checkpointing_changes_no_step(tmp_path: Path) -> None:
     plain, _ = train(tmp_path / "a", loss="orpo")
     frugal, _ = train(tmp_path / "b", loss="orpo", gradient_checkpointing=True)
@@ -180,7 +188,9 @@ def test_what_cannot_be_learned_is_left_out_and_counted() -> None:
         tokenize_pairs([endless], base(context=128))
 
 
-def test_pictures_that_are_missing_or_broken_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_pictures_that_are_missing_or_broken_are_left_out_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from PIL import Image
     from tiny_models import image_processor, qwen2_vl
 
@@ -199,6 +209,10 @@ def test_pictures_that_are_missing_or_broken_are_left_out_and_counted(tmp_path: 
     kept, counts = tokenize_pairs(pairs, seeing, folder=tmp_path)
     assert list(kept) == ["good"]
     assert counts.left_out == {"an image cannot be read": 1, "an image is missing": 1}
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 1000)  # now the good one would unpack into too much memory
+    with pytest.raises(BadInput, match="no preference pair can be learned: 2 because an image cannot be read"):
+        tokenize_pairs(pairs, seeing, folder=tmp_path)
+    monkeypatch.undo()
     _, trained = train_preference(model, kept, PreferenceSettings(lora_rank=2), tmp_path / "run", padding=0)
     assert trained.steps == 1
     with pytest.raises(BadInput, match="reads text only"):

@@ -16,7 +16,7 @@ def synthesize(
     opinions: Annotated[Path | None, typer.Option(help="Recorded opinions, in place of a run.")] = None,
     classes: Annotated[Path | None, typer.Option(help="Recorded assessments, in place of the judge's calls.")] = None,
     scot: Annotated[Path | None, typer.Option(help="Recorded reasoning (and assessments), in place of calls.")] = None,
-    profiles: Annotated[Path | None, typer.Option(help="The users' profiles, so that they stay who they are.")] = None,
+    profiles: Annotated[str | None, typer.Option(help="The users' profiles, so that they stay who they are.")] = None,
     audit: Annotated[
         Path | None, typer.Option(help="A second annotator's id, user, class, beside the judge's.")
     ] = None,
@@ -50,7 +50,7 @@ def synthesize(
 
     what = Synthesis(
         task=task, gold=str(gold), society=str(run) if run else None, opinions=str(opinions) if opinions else None,
-        classes=str(classes) if classes else None, scot=str(scot) if scot else None, model=model,
+        classes=str(classes) if classes else None, scot=str(scot) if scot else None, profiles=profiles, model=model,
         settings=ScotSettings(partial_above=partial_above, confident_partials_only=confident_partials_only),
     )  # fmt: skip
     if dry_run:
@@ -64,7 +64,7 @@ def synthesize(
 
     result = asyncio.run(
         make(
-            what, out, folder or Path(f"{out}.run"), audit=audit, personas=personas_of(profiles), on_post=on_post,
+            what, out, folder or Path(f"{out}.run"), audit=audit, on_post=on_post,
             price=Price(input_usd_per_million=price_in, output_usd_per_million=price_out),
             spending=Spending(max_cost_usd=max_cost, max_calls=max_calls),
         )
@@ -76,12 +76,3 @@ def synthesize(
     typer.echo("  ".join(f"{name} {value}" for name, value in shown.items() if value not in (None, {}, 0, 0.0)))
     if result.audit:
         typer.echo("audit  " + in_words(result.audit))
-
-
-def personas_of(profiles: Path | None) -> dict[str, str]:
-    """Each user's profile in words."""
-    if profiles is None:
-        return {}
-    from folkmoot.formats.profiles import read_profiles
-
-    return {profile.id: profile.words() for profile in read_profiles(profiles).profiles}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from folkmoot.evaluation.dawid_skene import dawid_skene
 from folkmoot.evaluation.glad import glad
 from folkmoot.evaluation.votes import Votes
@@ -29,11 +31,9 @@ def aggregate(
     """
     votes = Votes.of(opinions, labels)
     fit = dawid_skene(votes) if how == "dawid_skene" else glad(votes)
-    counts = dict.fromkeys(votes.ids, 0)
-    for row in votes.post.tolist():
-        counts[votes.ids[row]] += 1
+    counts = np.bincount(votes.post, minlength=votes.posts).tolist()
     result = {
-        id: Aggregated({label: round(float(p), 6) for label, p in zip(labels, row, strict=True)}, counts[id])
-        for id, row in zip(votes.ids, fit.probabilities, strict=True)
+        id: Aggregated({label: round(float(p), 6) for label, p in zip(labels, row, strict=True)}, count)
+        for id, row, count in zip(votes.ids, fit.probabilities, counts, strict=True)
     }
     return result, {"steps": float(fit.steps), "converged": fit.converged}

@@ -13,6 +13,7 @@ from folkmoot.formats.profiles import WORLD, read_profiles
 from folkmoot.models.chat import ChatModel, Sampling
 from folkmoot.models.loading import keep_calls, load_model
 from folkmoot.panels import PANELS, RecordedOpinions, build_panel
+from folkmoot.panels.society import RecordedSociety
 from folkmoot.recipes.toml_file import read_toml
 from folkmoot.records import BadInput, BadRecord, Judge, Record, Task
 from folkmoot.runs import Budget, Ledger, Price, RunFolder
@@ -160,6 +161,8 @@ def build_judge(
     if spec.panel and name not in PANELS:
         raise BadInput(f"no panel '{name}'{did_you_mean(name, list(PANELS))}; there are {', '.join(PANELS)}")
     task = task_of(spec)
+    if spec.opinions and name == "society":
+        return RecordedSociety(task, read_opinions(Path(spec.opinions), task=task))
     if spec.opinions:
         recorded = "recorded" if spec.preset == "paper" else f"recorded-{spec.preset}"
         return RecordedOpinions(task, read_opinions(Path(spec.opinions), task=task), name=recorded, rule=spec.preset)

@@ -11,15 +11,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from folkmoot.evaluation import evaluate, write_report
 from folkmoot.formats import load_task, read_pairs, read_posts, write_verdicts
-from folkmoot.models.instruction import INSTRUCTION, Instruction
+from folkmoot.models.instruction import INSTRUCTION
 from folkmoot.models.weights import EMBEDDED, base_folder
 from folkmoot.recipes.low_resource import Announce, check_apart, check_labels, flat, say_nothing, settings_of
 from folkmoot.records import BadInput, MissingExtra, Post, PreferencePair, Record, Task
 from folkmoot.runs import RunFolder
+from folkmoot.students import LanguageCard
 
 NEEDED = ("torch", "transformers", "peft", "accelerate", "sklearn")
 
@@ -101,7 +104,7 @@ def read_pair_inputs(recipe: Distillation, resolve: Callable[[str], Path]) -> Pa
             )
     dev: list[Post] = []
     if "dev" in paths:
-        dev = read_posts(paths["dev"], task=task)[: recipe.dev_rows]
+        dev = read_posts(paths["dev"], task=task, media="check")[: recipe.dev_rows]
         check_labels(dev, paths["dev"], task)
         check_apart([Post(id=pair.id) for pair in pairs], dev, "the pairs", "dev")
     return PairInputs(task, pairs, dev, paths)
@@ -148,8 +151,7 @@ def run_distillation(
     check_installed()
     import torch
 
-    from folkmoot.students.language import ADAPTER_FOLDER, MODEL_FOLDER, LanguageCard, LanguageStudent, padding_id
-    from folkmoot.training.calibration import fit_platt
+    from folkmoot.students.language import ADAPTER_FOLDER, MODEL_FOLDER, LanguageStudent, padding_id
     from folkmoot.training.language_base import load_base
     from folkmoot.training.preference import PreferenceSettings, train_preference
     from folkmoot.training.preference_pairs import tokenize_pairs
@@ -171,24 +173,18 @@ def run_distillation(
         if counts.used < counts.pairs or counts.cut:
             reasons = "; ".join(f"{count} left out: {reason}" for reason, count in counts.left_out.items())
             announce("pairs", note=f"{counts.used} of {counts.pairs} used, {counts.cut} prompts cut. {reasons}")
-        told = Instruction(read.task)
         blind = [post.blind() for post in read.dev]
-        gold = [post.label == read.task.positive for post in read.dev]
         names = read.task.label_names
-        is_binary = read.task.positive is not None and len(names) == 2
-
-        def weigh(model: Any) -> Any:
-            card = LanguageCard(name="dev", task=read.task, base=recipe.base, mode="likelihood")
-            student = LanguageStudent(card, model, base.reader)
-            return torch.tensor([student.weigh(post)[0].tolist() for post in blind])
 
         def score_dev(model: Any) -> float:
-            scores = weigh(model)
-            if is_binary:
-                positive = names.index(str(read.task.positive))
-                return area_under_curve((scores[:, positive] - scores[:, 1 - positive]).numpy(), gold)
+            # By likelihood also where the student will reason: a look at dev must stay cheap.
+            card = LanguageCard(name="dev", task=read.task, base=recipe.base, mode="likelihood")
+            student = LanguageStudent(card, model, base.reader)
+            scores = np.array([student.weigh(post)[0] for post in blind])
+            if (margin := margins(scores, read.task)) is not None:
+                return area_under_curve(margin, [post.label == read.task.positive for post in read.dev])
             right = [names[top] == post.label for top, post in zip(scores.argmax(1).tolist(), read.dev, strict=True)]
-            return float(sum(right)) / len(right)
+            return float(np.mean(right))
 
         def on_step(done: int, total: int) -> None:
             announce("training", done, total)
@@ -212,27 +208,20 @@ def run_distillation(
             name=f"{read.task.name}-{settings.loss}", task=read.task, instruction=INSTRUCTION, mode=recipe.mode,
             base=EMBEDDED if recipe.base == EMBEDDED else str(place.resolve()), lineage=lineage,
         )  # fmt: skip
-        announce("calibrating", note=f"{len(read.dev)} dev posts")
-        if read.dev and is_binary:
-            positive = names.index(str(read.task.positive))
-            scores = weigh(model).double().numpy()
-            margin = scores[:, positive] - scores[:, 1 - positive]
-            import numpy as np
-
-            scales, shift = fit_platt(margin[:, None], np.array(gold))
-            if scales[0] > 0:  # else dev says that the student knows nothing, and its own odds stand
-                card = card.model_copy(update={"scale": float(scales[0]), "shift": {str(read.task.positive): shift}})
         student_folder = run.file("student")
         if settings.lora_rank:
             model.save_pretrained(str(student_folder / ADAPTER_FOLDER))
         else:
             model.save_pretrained(str(student_folder / MODEL_FOLDER))
             base.tokenizer.save_pretrained(str(student_folder / MODEL_FOLDER))
-        student = LanguageStudent(card, model, base.reader)
         metrics = report = None
         if read.dev:
             announce("evaluating", note=f"{len(read.dev)} dev posts")
-            verdicts = student.verdicts(blind)
+            student = LanguageStudent(card, model, base.reader)
+            weighed = [student.weigh(post) for post in blind]
+            card = calibrated(card, np.array([scores for scores, _ in weighed]), read.dev)
+            student = LanguageStudent(card, model, base.reader)
+            verdicts = [student.conclude(post, *one) for post, one in zip(blind, weighed, strict=True)]
             write_verdicts(verdicts, run.file("dev_verdicts.jsonl"))
             metrics = evaluate(verdicts, read.dev, read.task)
             card = card.model_copy(update={"dev": metrics.model_dump(mode="json")})
@@ -243,7 +232,7 @@ def run_distillation(
                 provenance={"command": command, **flat(run.manifest)},
                 setting={
                     "Pairs": f"{counts.used} of {counts.pairs} preference pairs",
-                    "Loss": words_of(settings), "Base": recipe.base, "Asked": told.name,
+                    "Loss": loss_words(settings), "Base": recipe.base, "Asked": card.instruction,
                     "Scored on": f"{len(read.dev)} dev posts, which also chose the weights and the calibration",
                 },
             )  # fmt: skip
@@ -258,7 +247,28 @@ def run_distillation(
         )  # fmt: skip
 
 
-def words_of(settings: Any) -> str:
+def margins(scores: NDArray[np.float64], task: Task) -> NDArray[np.float64] | None:
+    """How much likelier the positive label is, [B] in nats, from the labels' scores [B, C]; None where C is not 2."""
+    if task.positive is None or len(task.labels) != 2:
+        return None
+    positive = task.label_names.index(task.positive)
+    return np.asarray(scores[:, positive] - scores[:, 1 - positive])
+
+
+def calibrated(card: LanguageCard, scores: NDArray[np.float64], dev: Sequence[Post]) -> LanguageCard:
+    """The card with a scale and a shift that fit dev's labels best, for tasks with two labels."""
+    from folkmoot.training.calibration import fit_platt
+
+    margin = margins(scores, card.task)
+    if margin is None:
+        return card
+    scales, shift = fit_platt(margin[:, None], np.array([post.label == card.task.positive for post in dev]))
+    if scales[0] <= 0:  # dev says that the student knows nothing, and its own odds stand
+        return card
+    return card.model_copy(update={"scale": float(scales[0]), "shift": {str(card.task.positive): shift}})
+
+
+def loss_words(settings: Any) -> str:
     """The loss with the numbers that matter to it."""
     extra = {
         "orpo": f", lambda {settings.lam:g}",
@@ -272,7 +282,7 @@ def check_installed(needed: Sequence[str] = NEEDED) -> None:
     """Refuse before anything is loaded.
 
     Raises:
-        MissingExtra: a package of the `train` extra is not there.
+        MissingExtra: a package of the `distill` extra is not there.
     """
     if any(find_spec(name) is None for name in needed):
         raise MissingExtra("Training a language model", "distill")

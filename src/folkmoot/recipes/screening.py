@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from folkmoot.formats import read_posts, write_posts
 from folkmoot.models.encoder import encoder_folder, load_encoder_network
-from folkmoot.records import BadInput, Post, Record
+from folkmoot.records import BadInput, Record
 from folkmoot.runs.atomic import write_atomically
 from folkmoot.students.tokens import encode_texts, load_tokenizer
 from folkmoot.supervision.screening import Benchmark, Screened, ScreeningSettings, screen
@@ -67,8 +67,8 @@ def screen_files(
         raise BadInput(
             f"{posts}, field 'label': post '{missing.id}' has none, and labels are to be balanced; --any-label"
         )
-    files = list(dict.fromkeys([validation, *against]))
-    others: list[list[Post]] = [wanted if file == validation else read_posts(file) for file in files]
+    files = list(dict.fromkeys([validation, *against]))  # the validation set comes first
+    others = [wanted, *(read_posts(file) for file in files[1:])]
     texts = [post.text for group in (held, *others) for post in group]
     vectors = vectors_of(texts, encoder=encoder)
     bounds = np.cumsum([0, len(held), *map(len, others)])
@@ -77,7 +77,7 @@ def screen_files(
         str(file): (Benchmark(name=str(file), ids=tuple(p.id for p in group), texts=tuple(p.text for p in group)), part)
         for file, group, part in zip(files, others, parts[1:], strict=True)
     }
-    fates = screen(held, parts[0], parts[1 + files.index(validation)], settings, benchmarks=benchmarks)
+    fates = screen(held, parts[0], parts[1], settings, benchmarks=benchmarks)
     kept = {fate.id for fate in fates if fate.reason == "kept"}
     chosen = [post for post in held if post.id in kept]
     write_posts(chosen, out)

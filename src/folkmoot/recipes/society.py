@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -65,18 +65,16 @@ class SocietyRun(RunSummary):
     ledger: LedgerTotals | None = None
 
 
-class Gathering(Record):
+class Gathering(NamedTuple):
     """What the recipe's files hold."""
 
     task: Task
-    posts: tuple[Post, ...]
-    bank: tuple[Any, ...]
-    without_interests: int
-    rows: dict[str, Any]
-    opinions: dict[str, tuple[Opinion, ...]] | None
+    posts: list[Post]
+    bank: ProfileBank
+    rows: Mapping[str, SeatingRow]
+    opinions: Mapping[str, Sequence[Opinion]] | None
     paths: dict[str, Path]
 
-    @property
     def seatings(self) -> dict[str, Seating]:
         """The seats that the files name."""
         return {
@@ -94,7 +92,7 @@ def read_gathering(what: SocietyRecipe) -> Gathering:
     """
     task = load_task(what.task)
     posts = read_posts(Path(what.posts))
-    bank: ProfileBank = read_profiles(what.profiles)
+    bank = read_profiles(what.profiles)
     paths = {"posts": Path(what.posts)} | ({"profiles": Path(what.profiles)} if what.profiles != WORLD else {})
     known = {post.id for post in posts}
     rows: Mapping[str, SeatingRow] = {}
@@ -114,10 +112,7 @@ def read_gathering(what: SocietyRecipe) -> Gathering:
                 raise BadInput(
                     f"{what.plan}, field 'users': post '{id}' asks '{user}', and {what.profiles} has no such profile"
                 )
-    return Gathering.model_construct(
-        task=task, posts=tuple(posts), bank=bank.profiles, without_interests=bank.without_interests, rows=dict(rows),
-        opinions=opinions, paths=paths,
-    )  # fmt: skip
+    return Gathering(task, posts, bank, rows, opinions, paths)
 
 
 def build_society(what: SocietyRecipe, read: Gathering, model: ChatModel | None) -> Judge:
@@ -126,20 +121,20 @@ def build_society(what: SocietyRecipe, read: Gathering, model: ChatModel | None)
         return RecordedSociety(read.task, read.opinions)
     assert model is not None
     return Society(
-        read.task, model, profiles=read.bank, users=what.users, seed=what.seed, epsilon=what.epsilon,
-        seatings=read.seatings, repeats=what.repeats, sampling=Sampling(seed=what.seed, max_tokens=256),
+        read.task, model, profiles=read.bank.profiles, users=what.users, seed=what.seed, epsilon=what.epsilon,
+        seatings=read.seatings(), repeats=what.repeats, sampling=Sampling(seed=what.seed, max_tokens=256),
         topics_of=lambda id: read.rows[id].topics if id in read.rows else None,
     )  # fmt: skip
 
 
 def planned_seats(what: SocietyRecipe, read: Gathering) -> list[Seating]:
     """The seats that are known before a call: those that a plan names, and draws by topics that it names."""
-    seats = read.seatings
+    seats = read.seatings()
     for post in read.posts:
         row = read.rows.get(post.id)
         if post.id not in seats and row is not None and row.topics is not None:
             seats[post.id] = seat(
-                read.bank, post.id, row.topics, what.users, seed=what.seed, epsilon=what.epsilon
+                read.bank.profiles, post.id, row.topics, what.users, seed=what.seed, epsilon=what.epsilon
             )  # fmt: skip
     return [seats[post.id] for post in read.posts if post.id in seats]
 
@@ -156,7 +151,7 @@ def forecast(what: SocietyRecipe, *, price: Price = Price()) -> SocietyForecast:
     model = load_model(what.model) if read.opinions is None else None
     seats = planned_seats(what, read)
     plan = plan_run(build_society(what, read, model), read.posts, price)
-    return SocietyForecast(**plan.model_dump(), seats=plan_society(seats, read.bank) if seats else None)
+    return SocietyForecast(**plan.model_dump(), seats=plan_society(seats, read.bank.profiles) if seats else None)
 
 
 async def run_society(
@@ -179,10 +174,9 @@ async def run_society(
     live = read.opinions is None
     if live:
         check_price(what.model, price, spending)
-    names = ("task", "users", "seed", "epsilon", "repeats") if live else ()
     configuration: dict[str, Any] = {
         "verb": "society", "task": {"name": read.task.name, "sha256": read.task.hash}, "profiles": Path(what.profiles).name,
-        **{name: getattr(what, name) for name in names if name != "task"},
+        **(what.model_dump(include={"users", "seed", "epsilon", "repeats"}) if live else {}),
     }  # fmt: skip
     inner = load_model(what.model) if live else None
     if inner is not None:
@@ -220,15 +214,16 @@ async def run_society(
             for v in verdicts
             if v.opinions
         ]
-        known = {profile.id for profile in read.bank}
-        plan = plan_society(seated, read.bank) if seated and all(u in known for s in seated for u in s.users) else None
+        known = {profile.id for profile in read.bank.profiles}
+        in_bank = all(user in known for seating in seated for user in seating.users)
+        plan = plan_society(seated, read.bank.profiles) if seated and in_bank else None
         sized = planned_seats(what, read)
         sizes = [one.effective_users for one in sized if one.effective_users is not None]
         if plan is not None and sizes:
             plan = plan.model_copy(update={"effective_users_mean": round(sum(sizes) / len(sizes), 4)})
         result = SocietyRun(
             **summary.model_dump(), out=str(out), plan=plan, effect=effect, scores=scores, fits=fits,
-            profiles_without_interests=read.without_interests, ledger=run.ledger.totals() if live else None,
+            profiles_without_interests=read.bank.without_interests, ledger=run.ledger.totals() if live else None,
         )  # fmt: skip
         run.write_metrics(json.loads(result.model_dump_json(exclude={"seconds", "posts_per_second"})))
     return result

@@ -14,11 +14,11 @@ from pydantic import Field
 
 from folkmoot.formats.profiles import WORLD
 from folkmoot.recipes.judging import Spending
-from folkmoot.recipes.low_resource import Announce, say_nothing
+from folkmoot.recipes.low_resource import Announce, say_nothing, settings_of
 from folkmoot.recipes.preference_distillation import Distillation, Distilled, run_distillation
 from folkmoot.recipes.society import SocietyRecipe, SocietyRun, run_society
 from folkmoot.recipes.synthesis import Synthesis, Synthesized, synthesize
-from folkmoot.records import BadInput, Record
+from folkmoot.records import Record
 from folkmoot.runs import Price
 
 
@@ -69,7 +69,6 @@ def run_society_loop(
     Raises:
         FolkmootError: as the steps.
     """
-    from pydantic import ValidationError
 
     def place(path: str | None) -> str | None:
         return str(resolve(path)) if path is not None else None
@@ -77,23 +76,23 @@ def run_society_loop(
     profiles = recipe.profiles if recipe.profiles == WORLD else str(resolve(recipe.profiles))
     posts = str(resolve(recipe.posts))
     pairs_file = out / "pairs.jsonl"
-    try:
-        society = SocietyRecipe.model_validate(
-            {"task": recipe.task, "posts": posts, "profiles": profiles, "plan": place(recipe.plan), "seed": recipe.seed,
-             "opinions": place(recipe.opinions), "model": recipe.model, **recipe.society}
-        )  # fmt: skip
-        synthesis = Synthesis.model_validate(
-            {"task": recipe.task, "gold": posts, "society": str(out / "society"), "scot": place(recipe.scot),
-             "model": recipe.model, "settings": recipe.synthesis}
-        )  # fmt: skip
-        settings = {"seed": recipe.seed, **recipe.distillation.get("settings", {})}
-        distillation = Distillation.model_validate(
-            {"task": recipe.task, "pairs": str(pairs_file), "dev": place(recipe.dev), "title": recipe.title,
-             **recipe.distillation, "settings": settings}
-        )  # fmt: skip
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise BadInput(f"the recipe's field '{'.'.join(map(str, first['loc']))}': {first['msg']}") from None
+    common: dict[str, Any] = {"task": recipe.task, "model": recipe.model, "profiles": profiles}
+    society = settings_of(
+        SocietyRecipe,
+        {**common, "posts": posts, "plan": place(recipe.plan), "seed": recipe.seed, "opinions": place(recipe.opinions),
+         **recipe.society}, "society",
+    )  # fmt: skip
+    synthesis = settings_of(
+        Synthesis,
+        {**common, "gold": posts, "society": str(out / "society"), "scot": place(recipe.scot),
+         "settings": recipe.synthesis}, "synthesis",
+    )  # fmt: skip
+    distillation = settings_of(
+        Distillation,
+        {"task": recipe.task, "pairs": str(pairs_file), "dev": place(recipe.dev), "title": recipe.title,
+         **recipe.distillation, "settings": {"seed": recipe.seed, **recipe.distillation.get("settings", {})}},
+        "distillation",
+    )  # fmt: skip
     announce("society", note="the users judge")
     heard = asyncio.run(run_society(society, out / "society", price=price, spending=spending))
     announce("synthesis", note=f"{heard.posts} posts become pairs")

@@ -9,11 +9,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-from pydantic import Field
+from typing import NamedTuple
 
 from folkmoot.formats import load_task, read_opinions, read_posts, read_verdicts, write_pairs
 from folkmoot.formats.assessments import ScotRow, read_assessments, read_scot
+from folkmoot.formats.profiles import WORLD, read_profiles
 from folkmoot.models.chat import ChatModel
 from folkmoot.models.loading import keep_calls, load_model
 from folkmoot.recipes.judging import Spending, check_price
@@ -32,7 +32,8 @@ CONCURRENCY = 64
 class Synthesis(Record):
     """What decides the outcome of a synthesis; kept in `run.toml`.
 
-    `classes` and `scot` are files that take the place of the judge's and of the writers' calls.
+    `classes` and `scot` are files that take the place of the judge's and of the writers' calls; `profiles` are the
+    users', so that they stay who they are where they say it again.
     """
 
     task: str
@@ -41,6 +42,7 @@ class Synthesis(Record):
     opinions: str | None = None
     classes: str | None = None
     scot: str | None = None
+    profiles: str | None = None
     model: str = "embedded"
     settings: ScotSettings = ScotSettings()
 
@@ -58,6 +60,8 @@ class Synthesized(Record):
     """Opinions with a label that no judge assessed, or whose judge's reply could not be used."""
     unlabelled: int = 0
     """Opinions without a label: refused, failed, unparsable."""
+    without_gold: int = 0
+    """Posts with opinions and no gold label; no pair can be made of them."""
     skipped_posts: tuple[Skipped, ...] = ()
     audit: JudgeAudit | None = None
     calls: int = 0
@@ -73,30 +77,25 @@ class SynthesisPlan(Record):
     writer_calls_max: int
 
 
-class Society(Record):
-    """A society's opinions on posts whose gold labels are known."""
+class Sources(NamedTuple):
+    """A society's opinions on posts whose gold labels are known, its users' profiles in words, and the files read."""
 
     task: Task
-    posts: tuple[Post, ...]
-    opinions: dict[str, tuple[Opinion, ...]]
-    without_gold: int = 0
-    paths: dict[str, Path] = Field(default_factory=dict)
+    posts: list[Post]
+    opinions: dict[str, Sequence[Opinion]]
+    without_gold: int
+    personas: dict[str, str]
+    paths: dict[str, Path]
 
 
-def read_society(what: Synthesis) -> Society:
+def read_sources(what: Synthesis) -> Sources:
     """The opinions and gold labels that a synthesis names.
 
     Raises:
         BadInput: a file cannot be used, opinions come from nowhere or twice, or no post has both.
     """
     task = load_task(what.task)
-    gold = {post.id: post for post in read_posts(Path(what.gold)) if post.label is not None}
-    for post in gold.values():
-        if post.label not in task.label_names:
-            raise BadInput(
-                f"{what.gold}, field 'label': post '{post.id}' has a label that task '{task.name}' does not have; "
-                f"accepted: {', '.join(task.label_names)}"
-            )
+    gold = {post.id: post for post in read_posts(Path(what.gold), task=task) if post.label is not None}
     paths = {"gold": Path(what.gold)}
     if (what.society is None) == (what.opinions is None):
         raise BadInput("name where the opinions are: --run with a society's run folder, or --opinions with a file")
@@ -109,18 +108,19 @@ def read_society(what: Synthesis) -> Society:
     known = [post for id, post in gold.items() if id in opinions]
     if not known:
         raise BadInput(f"no post of {what.gold} has both a gold label and an opinion; do the ids belong together?")
-    for name in ("classes", "scot"):
-        if path := getattr(what, name):
+    for name in ("classes", "scot", "profiles"):
+        if (path := getattr(what, name)) and path != WORLD:
             paths[name] = Path(path)
-    return Society(
-        task=task, posts=tuple(known), opinions={post.id: tuple(opinions[post.id]) for post in known},
+    return Sources(
+        task=task, posts=known, opinions={post.id: opinions[post.id] for post in known},
         without_gold=len(opinions) - len(known), paths=paths,
+        personas={one.id: one.words() for one in read_profiles(what.profiles).profiles} if what.profiles else {},
     )  # fmt: skip
 
 
 def plan_synthesis(what: Synthesis) -> SynthesisPlan:
     """What a synthesis would take, without a call."""
-    read = read_society(what)
+    read = read_sources(what)
     labelled = {id: [o for o in said if o.round == 0 and o.label is not None] for id, said in read.opinions.items()}
     opinions = sum(map(len, labelled.values()))
     return SynthesisPlan(
@@ -137,7 +137,6 @@ async def synthesize(
     folder: Path,
     *,
     audit: Path | None = None,
-    personas: Mapping[str, str] | None = None,
     price: Price = Price(),
     spending: Spending = Spending(),
     on_post: Callable[[int, int], None] | None = None,
@@ -147,13 +146,12 @@ async def synthesize(
     Args:
         folder: the run folder; killed, the same call goes on and pays for nothing twice.
         audit: a second annotator's assessments, to hold the judge's against.
-        personas: users' profiles in words, by id.
 
     Raises:
         BadInput: files that cannot be used, or no pair came of it.
         BudgetReached: the pairs made so far are not written; the same call with more goes on.
     """
-    read = read_society(what)
+    read = read_sources(what)
     classes = assessments(Path(what.classes)) if what.classes else assessments(Path(what.scot)) if what.scot else None
     written = read_scot(Path(what.scot)) if what.scot else None
     needs_model = classes is None or written is None
@@ -167,7 +165,7 @@ async def synthesize(
         if inner is not None:
             model = keep_calls(inner, run.ledger, budget=spending.budget(run), price=price)
         try:
-            results, feedback = await work(read, what, model, classes, written, personas or {}, on_post)
+            results, feedback = await work(read, what, model, classes, written, on_post)
         finally:
             if inner is not None:
                 await inner.aclose()
@@ -192,26 +190,25 @@ async def synthesize(
             mean_sc=sum(pair.sc for pair in pairs) / len(pairs),
             unassessed=len(labelled) - sum(one.n for one in feedback.values()),
             unlabelled=sum(o.round == 0 for said in read.opinions.values() for o in said) - len(labelled),
-            skipped_posts=tuple(skipped),
+            without_gold=read.without_gold, skipped_posts=tuple(skipped),
             audit=audit_judge(judged(feedback), flat_assessments(audit)) if audit else None,
             calls=totals.calls if totals else 0, cost_usd=totals.cost_usd if totals else 0.0,
         )  # fmt: skip
 
 
 async def work(
-    read: Society,
+    read: Sources,
     what: Synthesis,
     model: ChatModel | None,
     classes: Mapping[str, list[Assessed]] | None,
     written: Mapping[str, ScotRow] | None,
-    personas: Mapping[str, str],
     on_post: Callable[[int, int], None] | None,
 ) -> tuple[list[PreferencePair | Skipped], dict[str, Feedback]]:
     """Every post's pair, or why it has none, in order; and everybody's assessments."""
     speaker = Speaker(read.task, model) if model is not None else None
     judge = FeedbackJudge(speaker) if speaker is not None else None
     writer = (
-        Synthesizer(speaker, what.settings, persona_of=lambda user: personas.get(user, ""))
+        Synthesizer(speaker, what.settings, persona_of=lambda user: read.personas.get(user, ""))
         if speaker is not None
         else None
     )

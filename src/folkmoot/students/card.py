@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
 from folkmoot.records import BadInput, Record, Task
 
 CARD_FILE = "card.json"
+Card = TypeVar("Card", bound=Record)
 
 Tower = Literal["encoder", "lexical"]
 """What a student reads a text with: a transformer encoder, or weights of word and character n-grams."""
@@ -48,8 +49,7 @@ class StudentCard(Record):
 
     def save(self, folder: Path) -> None:
         """Write the card into a student's folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CARD_FILE).write_text(json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+        write_card(self, folder / CARD_FILE)
 
     @classmethod
     def load(cls, folder: Path) -> StudentCard:
@@ -58,15 +58,32 @@ class StudentCard(Record):
         Raises:
             BadInput: the folder is no student's, or its card is damaged.
         """
-        path = Path(folder) / CARD_FILE
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            raise BadInput(
-                f"{folder} is not a student's folder: it has no {CARD_FILE}. "
-                "Make one with 'folkmoot selftrain ... --out RUN' and use RUN/student."
-            ) from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise BadInput(f"{path}, field '{field}': {first['msg']}. Restore the card or train again.") from None
+        return read_card(cls, Path(folder) / CARD_FILE, made_by="selftrain")
+
+
+def write_card(card: Record, path: Path) -> None:
+    """Writes a student's card, of either kind, for people to read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+
+
+def read_card(kind: type[Card], path: Path, *, made_by: str) -> Card:
+    """The card at a path.
+
+    Args:
+        made_by: the command whose runs leave such a student.
+
+    Raises:
+        BadInput: there is none, or it is damaged.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise BadInput(
+            f"{path.parent} is not a student's folder: it has no {path.name}. "
+            f"Make one with 'folkmoot {made_by} ... --out RUN' and use RUN/student."
+        ) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{path}, field '{field}': {first['msg']}. Restore the card or train again.") from None

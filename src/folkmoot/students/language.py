@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from folkmoot.models.instruction import INSTRUCTION, Instruction
 from folkmoot.models.weights import EMBEDDED, base_folder
 from folkmoot.records import BadInput, CallPlan, MissingExtra, Opinion, Outcome, Post, Record, Task, Verdict
+from folkmoot.students.card import read_card, write_card
 
 CARD_FILE = "language_card.json"
 ADAPTER_FOLDER, MODEL_FOLDER = "adapter", "model"
@@ -50,8 +50,7 @@ class LanguageCard(Record):
 
     def save(self, folder: Path) -> None:
         """Write the card into a student's folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CARD_FILE).write_text(json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+        write_card(self, folder / CARD_FILE)
 
     @classmethod
     def load(cls, folder: Path) -> LanguageCard:
@@ -60,15 +59,7 @@ class LanguageCard(Record):
         Raises:
             BadInput: the folder is no language-model student's, or its card is damaged.
         """
-        path = folder / CARD_FILE
-        try:
-            return cls.model_validate_json(path.read_text("utf-8"))
-        except FileNotFoundError:
-            raise BadInput(f"{folder} is no student's folder: it has no {CARD_FILE}") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise BadInput(f"{path}, field '{field}': {first['msg']}; train or copy the student again") from None
+        return read_card(cls, folder / CARD_FILE, made_by="distill")
 
 
 class LanguageStudent:
@@ -76,13 +67,15 @@ class LanguageStudent:
 
     Args:
         reader: the model's tokenizer, or its processor where it reads images too.
-        folder: where the student lies, for its name in errors.
     """
 
     def __init__(self, card: LanguageCard, model: Any, reader: Any) -> None:
+        from folkmoot.students.prompting import tokenizer_of
+
         self.card, self._model, self._reader = card, model, reader
+        self._tokenizer = tokenizer_of(reader)
         self._instruction = Instruction(card.task, card.instruction)
-        self._labels = LabelTokens.of(self._instruction, getattr(reader, "tokenizer", reader))
+        self._labels = LabelTokens.of(self._instruction, self._tokenizer)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="folkmoot-student")
 
     @classmethod
@@ -126,9 +119,12 @@ class LanguageStudent:
         from folkmoot.students.prompting import UnreadableMedia
 
         try:
-            scores, said = self.weigh(post)
+            return self.conclude(post, *self.weigh(post))
         except UnreadableMedia as error:
             return self._without_label(post, Outcome.MEDIA_MISSING, str(error))
+
+    def conclude(self, post: Post, scores: NDArray[np.float64], said: str) -> Verdict:
+        """The verdict that `weigh`'s scores and reasoning give by the card's calibration."""
         names = self.task.label_names
         probabilities = softmax(self.card.scale * scores + np.array([self.card.shift.get(name, 0.0) for name in names]))
         top = int(probabilities.argmax())
@@ -151,21 +147,23 @@ class LanguageStudent:
         import torch
 
         from folkmoot.students.branching import Branching, read_answers
-        from folkmoot.students.prompting import generate_until, read_prompt, shortened
+        from folkmoot.students.prompting import context_tokens, generate_until, read_prompt, shortened
 
-        tokenizer = getattr(self._reader, "tokenizer", self._reader)
+        tokenizer, labels = self._tokenizer, self._labels
         images = [str(media.path) for media in post.media if media.type == "image"]
         prompt, media, positions = read_prompt(self._model, self._reader, self._instruction.turns(post), images)
-        room = context_tokens(self._model, self.card.max_tokens) - max(map(len, self._labels.endings))
         reasons = self.card.mode == "reasoning"
-        prompt = shortened(prompt, room - (self.card.max_new_tokens if reasons else 0), movable=not media)
+        answer = len(labels.opening_ids) + max(map(len, labels.endings))
+        answer += self.card.max_new_tokens + 1 if reasons else 0  # with the end of its last line
+        room = context_tokens(self._model, self.card.max_tokens) - answer
+        prompt = shortened(prompt, room, movable=not media)
         said: list[int] = []
         with torch.inference_mode():
             if reasons:
                 said = generate_until(
-                    self._model, tokenizer, prompt, media, stop=self._labels.opening, most=self.card.max_new_tokens
+                    self._model, tokenizer, prompt, media, stop=labels.opening, most=self.card.max_new_tokens
                 )
-            answers = [[*said, *self._labels.opening_ids, *ending] for ending in self._labels.endings]
+            answers = [[*said, *labels.opening_ids, *ending] for ending in labels.endings]
             item = Branching(prompt, answers, media, positions)
             read, _ = read_answers(self._model, [item], padding=padding_id(tokenizer), kinds=range(1, len(answers) + 1))
         scores = np.array([float(likelihood.log_prob[0]) for likelihood in read])
@@ -236,15 +234,6 @@ def load_weights(folder: Path, card: LanguageCard) -> tuple[Any, Any]:
             raise MissingExtra("A student with an adapter", "distill") from None
         model = PeftModel.from_pretrained(model, str(folder / ADAPTER_FOLDER))
     return model.eval(), reader
-
-
-def context_tokens(model: Any, limit: int | None) -> int:
-    """How many tokens a prompt and its answer may have together."""
-    from folkmoot.students.branching import transformers_model
-
-    text = transformers_model(model).config.get_text_config()
-    own = int(getattr(text, "max_position_embeddings", 0) or 1 << 30)
-    return min(own, limit or own)
 
 
 def padding_id(tokenizer: Any) -> int:

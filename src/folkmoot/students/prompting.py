@@ -26,6 +26,18 @@ class UnreadableMedia(BadInput):
     """A prompt's image is missing or broken."""
 
 
+def tokenizer_of(reader: Any) -> Any:
+    """The tokenizer, also where a processor holds it."""
+    return getattr(reader, "tokenizer", reader)
+
+
+def context_tokens(model: Any, limit: int | None = None) -> int:
+    """How many tokens a prompt and its answer may have together: the model's context, or a smaller limit."""
+    text = transformers_model(model).config.get_text_config()
+    own = int(getattr(text, "max_position_embeddings", 0) or 1 << 30)
+    return min(own, limit or own)
+
+
 def load_model_and_reader(transformers: Any, folder: Path, *, dtype: torch.dtype) -> tuple[Any, Any]:
     """The model of a transformers folder, and its processor where it reads media, else its tokenizer.
 
@@ -48,8 +60,7 @@ def load_model_and_reader(transformers: Any, folder: Path, *, dtype: torch.dtype
             f"Loading a language model from {folder} failed ({type(error).__name__}). It must hold the config, weights "
             "and tokenizer (and, where it reads images, the processor) of a model that transformers knows."
         ) from error
-    tokenizer = getattr(reader, "tokenizer", reader)
-    if getattr(reader, "chat_template", None) is None and tokenizer.chat_template is None:
+    if getattr(reader, "chat_template", None) is None and tokenizer_of(reader).chat_template is None:
         raise BadInput(
             f"Loading a language model from {folder}: it has no chat template; take an instruction-tuned one."
         )
@@ -107,7 +118,7 @@ def read_prompt(
         UnreadableMedia: an image is missing or broken.
         BadInput: there are images and the model reads text only.
     """
-    tokenizer = getattr(reader, "tokenizer", reader)
+    tokenizer = tokenizer_of(reader)
     templated = reader if getattr(reader, "chat_template", None) else tokenizer
     text: str = templated.apply_chat_template(
         [plain(turn) for turn in turns], add_generation_prompt=True, tokenize=False
@@ -157,7 +168,7 @@ def open_image(path: str, folder: Path | None) -> Any:
             return image.convert("RGB")
     except FileNotFoundError:
         raise UnreadableMedia("an image is missing") from None
-    except (UnidentifiedImageError, OSError, ValueError):
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError):
         raise UnreadableMedia("an image cannot be read") from None
 
 
@@ -183,7 +194,7 @@ def generate_until(
 ) -> list[int]:
     """The greedy answer's tokens up to where `stop` begins, a line's end included; at most `most` tokens.
 
-    Without a `stop` in the answer, all of it is taken, without the end of the turn.
+    Without a `stop` in the answer, all of it is taken, without the end of the turn, and a line's end comes on top.
     """
     from transformers import StoppingCriteria, StoppingCriteriaList
 

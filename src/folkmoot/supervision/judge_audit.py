@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import groupby
 
 import numpy as np
 
@@ -52,11 +53,11 @@ def audit_judge(judge: Assessments, annotator: Assessments) -> JudgeAudit:
         (sum(one is kind for one, _ in pairs) / len(pairs)) * (sum(two is kind for _, two in pairs) / len(pairs))
         for kind in Assessment
     )
-    posts = {post for post, _ in shared}
+    judged = Counter(post for post, _ in judge)
     shifts = []
-    for post in sorted(posts):
-        users = [key for key in shared if key[0] == post]
-        if sum(key[0] == post for key in judge) == len(users):
+    for post, group in groupby(shared, key=lambda key: key[0]):
+        users = list(group)
+        if judged[post] == len(users):
             shifts.append(abs(sc_of([judge[key] for key in users]) - sc_of([annotator[key] for key in users])))
     return JudgeAudit(
         both=len(shared),

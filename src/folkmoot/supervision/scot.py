@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from folkmoot.models.instruction import Instruction
 from folkmoot.models.structured import Answer, ask
 from folkmoot.models.untrusted import data_block
-from folkmoot.records import CallPlan, Opinion, Outcome, Post, PreferencePair, Record, Task
+from folkmoot.records import Opinion, Outcome, Post, PreferencePair, Record, Task
 from folkmoot.supervision.assessment import Assessment, Feedback
 from folkmoot.supervision.correction import correction_range, social_correction
 from folkmoot.supervision.speaking import WRITER_SAMPLING, Speaker
@@ -132,11 +132,11 @@ class Synthesizer:
         kind = kind_of(feedback)
         wrong = wrong_label(feedback, gold, self._speaker.task)
         calls: list[str] = []
-        right_side = await self._right_side(post, feedback, kind, gold, calls)
+        answers = await self._right_side(post, feedback, kind, gold, calls)
+        right_side = {agent: answer.value.reason for agent, answer in answers.items() if answer.value is not None}
         if not right_side:
-            return Skipped(
-                id=post.id, reason="no user could be made to reason for the gold label", outcome=Outcome.UNPARSABLE
-            )
+            failed = next((answer.outcome for answer in answers.values()), None)
+            return Skipped(id=post.id, reason="no user could be made to reason for the gold label", outcome=failed)
         wrong_side = self._wrong_side(feedback, gold)
         if not wrong_side:
             answer = await self._ask("adversary", "mislead", Words, calls, post=post, gold=gold, wrong=wrong)
@@ -160,13 +160,10 @@ class Synthesizer:
             chosen=self._ended(chosen.value.reasoning, gold), rejected=self._ended(rejected.value.reasoning, wrong),
         )  # fmt: skip
 
-    def plan(self, feedback_users: int) -> CallPlan:
-        """The calls that one post's pair may take, without those of the judge."""
-        return CallPlan(calls_min=2, calls_max=feedback_users + 3)
-
     async def _right_side(
         self, post: Post, feedback: Feedback, kind: Kind, gold: str, calls: list[str]
-    ) -> dict[str, str]:
+    ) -> dict[str, Answer[Words]]:
+        """What each user of the group says, by name, knowing the gold label."""
         group = [*feedback.of(Assessment.CORRECT), *feedback.confident_partials(self._settings.partial_above)]
         if kind == "hard":
             group = list(feedback.opinions)
@@ -179,11 +176,7 @@ class Synthesizer:
             )
             for opinion in group
         ))  # fmt: skip
-        return {
-            opinion.agent: answer.value.reason
-            for opinion, answer in zip(group, answers, strict=True)
-            if answer.value is not None
-        }
+        return {opinion.agent: answer for opinion, answer in zip(group, answers, strict=True)}
 
     def _wrong_side(self, feedback: Feedback, gold: str) -> dict[str, str]:
         """The incorrect users' own words; where there is none, those of the partially correct, whose answer is wrong."""

@@ -27,7 +27,7 @@ class Speaker:
     correction = CORRECTION
 
     def __init__(self, task: Task, model: ChatModel, *, version: int = 1, prompts: Path | None = None) -> None:
-        self.task, self.model, self.version = task, model, version
+        self.task, self.model = task, model
         self._prompts: dict[str, Prompt] = {
             role: load_prompt("scot", role, version=version, language=task.language, shelf=SHELF, folder=prompts)
             for role in ROLES

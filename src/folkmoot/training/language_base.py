@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from folkmoot.records import MissingExtra
-from folkmoot.students.prompting import load_model_and_reader
+from folkmoot.students.prompting import load_model_and_reader, tokenizer_of
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,7 @@ class LanguageBase:
     @property
     def tokenizer(self) -> Any:
         """The tokenizer, also where a processor holds it."""
-        return getattr(self.reader, "tokenizer", self.reader)
-
-    @property
-    def context_tokens(self) -> int:
-        """How many tokens the model can attend to."""
-        text = self.model.config.get_text_config()
-        return int(getattr(text, "max_position_embeddings", 0) or 1 << 30)
+        return tokenizer_of(self.reader)
 
 
 def load_base(folder: Path, *, dtype: torch.dtype = torch.float32) -> LanguageBase:

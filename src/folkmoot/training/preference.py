@@ -30,6 +30,10 @@ BUCKET_BATCHES = 16
 """Batches cut from one length-sorted stretch of the shuffled pairs: less padding, still random. Chosen."""
 
 
+TOWERS = ("visual", "vision", "audio_tower", "merger")
+"""In the names of layers that belong to what reads images or sound."""
+
+
 class PreferenceSettings(Record):
     """How a language model learns from pairs. lambda = 0.1 and omega = 1 are our choice: the paper gives none."""
 
@@ -113,7 +117,7 @@ def train_preference(
 
     The same pairs, settings and thread count give the same weights, also where the run was killed in between: order
     and dropout depend on seed and step alone. With dev, the weights of the best look are the ones that come back.
-    Under `accelerate launch` the passes are spread over its processes (DDP or FSDP, by its configuration).
+    One process trains: the pairs are not shared out over several.
 
     Args:
         model: a transformers model, not yet adapted; see `language_base.load_base`.
@@ -122,6 +126,7 @@ def train_preference(
 
     Raises:
         LossNotFinite: names the step and the pairs; the last state before it is kept.
+        BadInput: `accelerate launch` has started several processes.
         MissingExtra: peft or accelerate is not installed.
     """
     accelerate = accelerator()
@@ -143,7 +148,6 @@ def train_preference(
         restore(held, trained, optimiser)
     cut_steps(folder / STEPS_FILE, progress.step)
     device = accelerate.device
-    last = progress
     with (folder / STEPS_FILE).open("a") as log:
         for step, names in enumerate(batches(pairs, settings), start=1):
             if step <= progress.step:
@@ -157,7 +161,8 @@ def train_preference(
             reader.train()
             batch = [pairs[name] for name in names]
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.dtype == "bfloat16"):
-                read = forward(reader, batch, settings)
+                # SFT spends nothing on the rejected responses.
+                read = reader(batch, with_prompt=settings.nll == "all", only_chosen=settings.loss == "sft")
             loss = loss_of(read, batch, settings, [before[name] for name in names] if before else None)
             if not torch.isfinite(loss):
                 raise LossNotFinite(
@@ -174,7 +179,7 @@ def train_preference(
                 with torch.inference_mode():
                     score = score_dev(model)
                 better = progress.best_dev is None or score > progress.best_dev
-            last = progress = progress.after(step, loss.item(), score, better)
+            progress = progress.after(step, loss.item(), score, better)
             if better:
                 keep(folder / "best", trained, None, progress)
             log.write(step_record(step, loss, rate, norm, read, score).to_line() + "\n")
@@ -187,8 +192,8 @@ def train_preference(
         restore(folder / "best", trained, None)
     model.eval()
     return model, Trained(
-        steps=last.step, best_step=last.best_step or last.step, best_dev=last.best_dev,
-        stopped_early=last.step < steps, first_loss=last.first_loss, last_loss=last.last_loss,
+        steps=progress.step, best_step=progress.best_step or progress.step, best_dev=progress.best_dev,
+        stopped_early=progress.step < steps, first_loss=progress.first_loss, last_loss=progress.last_loss,
     )  # fmt: skip
 
 
@@ -212,12 +217,6 @@ class Progress(Record):
         if better:
             update |= {"best_step": step, "best_dev": score}
         return self.model_copy(update=update)
-
-
-def forward(reader: Any, batch: Sequence[TokenPair], settings: PreferenceSettings) -> PairLikelihoods:
-    """The likelihoods that the loss reads; SFT spends nothing on the rejected responses."""
-    result: PairLikelihoods = reader(batch, with_prompt=settings.nll == "all", only_chosen=settings.loss == "sft")
-    return result
 
 
 def loss_of(
@@ -267,20 +266,15 @@ def adapted(model: Any, settings: PreferenceSettings) -> Any:
 
 def adapted_layers(model: Any) -> str:
     """A pattern for the linear layers of the language model's own blocks; a vision tower stays as it is."""
-    heads = {id(model.get_output_embeddings())}
+    head = model.get_output_embeddings()
     names = {
         name.rsplit(".", 1)[-1]
         for name, layer in model.named_modules()
-        if isinstance(layer, nn.Linear) and id(layer) not in heads and not is_tower(name)
+        if isinstance(layer, nn.Linear) and layer is not head and not any(part in name for part in TOWERS)
     }
     if not names:
         raise BadInput("the base model has no linear layer of its own that an adapter could be put on; use lora_rank 0")
-    return rf"^(?!.*(?:visual|vision|audio_tower|merger)).*\.({'|'.join(sorted(names))})$"
-
-
-def is_tower(name: str) -> bool:
-    """Whether a layer belongs to what reads images or sound."""
-    return any(part in name for part in ("visual", "vision", "audio_tower", "merger"))
+    return rf"^(?!.*(?:{'|'.join(TOWERS)})).*\.({'|'.join(sorted(names))})$"
 
 
 def reference_likelihoods(
@@ -383,13 +377,20 @@ def cut_steps(path: Path, step: int) -> None:
 
 
 def accelerator() -> Any:
-    """accelerate's view of the machine: one CPU, one GPU, or many as `accelerate launch` has set them up.
+    """accelerate's view of the machine, a CPU or a GPU.
 
     Raises:
+        BadInput: there are several processes, each of which would train on every pair and write the same files.
         MissingExtra: it is not installed.
     """
     try:
         from accelerate import Accelerator
     except ImportError:
         raise MissingExtra("Training a language model", "distill") from None
-    return Accelerator()
+    found = Accelerator()
+    if found.num_processes > 1:
+        raise BadInput(
+            f"Training a language model on preference pairs takes one process, and {found.num_processes} were started. "
+            "Start it without a launcher."
+        )
+    return found

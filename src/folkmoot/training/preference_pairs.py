@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from folkmoot.records import BadInput, PreferencePair, Record
-from folkmoot.students.prompting import UnreadableMedia, read_prompt, shortened
+from folkmoot.students.prompting import UnreadableMedia, context_tokens, read_prompt, shortened
 from folkmoot.training.language_base import LanguageBase
 from folkmoot.training.shared_prefix import TokenPair
 
@@ -53,7 +53,7 @@ def tokenize_pairs(
     Raises:
         BadInput: no pair is left.
     """
-    limit = min(max_tokens or base.context_tokens, base.context_tokens)
+    limit = context_tokens(base.model, max_tokens)
     kept: dict[str, TokenPair] = {}
     left_out: dict[str, int] = {}
     ids: list[str] = []

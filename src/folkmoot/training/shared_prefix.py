@@ -44,7 +44,7 @@ class PairLikelihoods(NamedTuple):
 class PreferenceForward(nn.Module):
     """A causal language model (or vision-language model) as a function from pairs to their likelihoods.
 
-    One module around everything, so that wrappers which hook `forward` (FSDP, DDP) see all of it.
+    One module around everything, so that whatever wraps it hooks the whole pass.
 
     Args:
         model: a transformers model with a language-model head; adapters may be in place.
