@@ -1,7 +1,5 @@
 """`folkmoot compare`: judges side by side, with intervals and paired tests."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

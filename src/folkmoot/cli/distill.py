@@ -1,7 +1,5 @@
 """`folkmoot distill`: preference pairs -> a language-model student."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 

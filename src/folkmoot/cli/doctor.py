@@ -1,7 +1,5 @@
 """`folkmoot doctor`: what is installed, and which models answer."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`folkmoot evaluate`: verdicts, or a judge, against gold labels."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,7 +66,7 @@ def evaluate(
     typer.echo("outcomes " + ", ".join(f"{count} {name}" for name, count in metrics.outcomes.items() if count))
 
 
-def warn_of_strangers(verdicts: list[Verdict], gold: list[Post]) -> None:
+def warn_of_strangers(verdicts: "list[Verdict]", gold: "list[Post]") -> None:
     """Tell of labels that one side alone names: without a task, they count as labels like the others."""
     from folkmoot.evaluation import strangers
 
@@ -79,7 +77,7 @@ def warn_of_strangers(verdicts: list[Verdict], gold: list[Post]) -> None:
             typer.echo(f"{len(labels)} of the labels {who}: {named}; they count in macro-F1. --task checks.", err=True)
 
 
-def judge_now(name: str, posts: list[Post]) -> list[Verdict]:
+def judge_now(name: str, posts: "list[Post]") -> "list[Verdict]":
     """A judge's verdicts on posts, without a run folder: for judges that cost nothing."""
     import asyncio
     import tempfile

@@ -1,7 +1,5 @@
 """`folkmoot export`: our records -> the files of others."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, Literal

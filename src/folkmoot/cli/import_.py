@@ -1,7 +1,5 @@
 """`folkmoot import`: a published data set's own files -> posts and opinions."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated, Any

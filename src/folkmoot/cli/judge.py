@@ -1,7 +1,5 @@
 """`folkmoot judge`: posts -> verdicts, by any judge."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -105,8 +103,8 @@ def judge(
 
 
 def with_options(
-    spec: JudgeSpec, given: Mapping[str, object], price_in: float | None, price_out: float | None
-) -> JudgeSpec:
+    spec: "JudgeSpec", given: Mapping[str, object], price_in: float | None, price_out: float | None
+) -> "JudgeSpec":
     """The spec with what the command line says in place of its own fields."""
     prices = {"input_usd_per_million": price_in, "output_usd_per_million": price_out}
     price = spec.price.model_copy(update={name: value for name, value in prices.items() if value is not None})
@@ -116,7 +114,7 @@ def with_options(
     return spec.model_copy(update={**update, "price": price})
 
 
-def in_words(result: Record) -> str:
+def in_words(result: "Record") -> str:
     """A summary or a plan as one line of names and values; what is empty is left out."""
     values = {name: value for name, value in result.model_dump().items() if value not in (None, {}, [])}
     values.pop("ledger", None)

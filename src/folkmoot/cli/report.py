@@ -1,7 +1,5 @@
 """`folkmoot report`: a run, or verdicts and gold labels -> one page that a person wants to read."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`folkmoot run RECIPE.toml`: a whole loop from one file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

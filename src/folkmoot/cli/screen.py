@@ -1,7 +1,5 @@
 """`folkmoot screen`: the posts that are worth a society's time."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

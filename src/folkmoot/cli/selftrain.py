@@ -1,7 +1,5 @@
 """`folkmoot selftrain`: a few labels, a pool and a panel -> a student and a report."""
 
-from __future__ import annotations
-
 import copy
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """`folkmoot society`: posts and profiles -> what a society thinks of the posts."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,7 +76,7 @@ def society(
         tell(result)
 
 
-def tell(result: SocietyRun) -> None:
+def tell(result: "SocietyRun") -> None:
     """Print what the society said and what it is worth."""
     outcomes = ", ".join(f"{count} {name}" for name, count in result.outcomes.items())
     typer.echo(f"{result.posts} posts: {outcomes}; {result.calls} calls, {result.cost_usd:.4f} USD; {result.out}")

@@ -1,7 +1,5 @@
 """`folkmoot synthesize`: a society's feedback -> weighted preference pairs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`folkmoot trace`: from one prediction of a student back to its lessons, opinions and inputs."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated
