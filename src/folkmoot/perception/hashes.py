@@ -1,0 +1,207 @@
+"""Perceptual hashes: PDQ of a picture, vPDQ of a video, and a bank of known ones.
+
+PDQ: Facebook, "PDQ & TMK + PDQF" (2019): 256 bits of a picture's low frequencies; two pictures match where at most 31
+bits differ. vPDQ: PDQ of one frame a second; two videos match where enough of their frames do. A bank's file is what
+Hasher-Matcher-Actioner and ThreatExchange exchange: 64 hexadecimal digits a hash, in CSV or JSONL.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from folkmoot.records import BadRecord, MissingExtra
+
+MATCH_BITS = 31
+"""PDQ's own threshold."""
+LOWEST_QUALITY = 50
+"""PDQ's own: below it a picture has too little in it to be told from others."""
+VIDEO_SHARE = 0.8
+"""The share of the query's frames that must be found in one known video (vPDQ's own default)."""
+PDQ_SIDE = 512
+"""Pictures are made smaller before they are hashed, as PDQ's own tools do."""
+BAR_SHARE = 0.5
+"""A row or column of which so much has the border's grey is a bar (chosen: a caption's letters cover less)."""
+BAR_TOLERANCE = 24
+LARGEST_BAR_SHARE = 0.45
+"""No more than this is cut from one side (chosen)."""
+
+
+class PerceptualHash(NamedTuple):
+    """256 bits as 64 hexadecimal digits, and PDQ's quality from 0 to 100. `region` is `whole` or `inside`."""
+
+    hex: str
+    quality: int
+    region: str = "whole"
+
+
+class Known(NamedTuple):
+    """One entry of a bank: whose hash it is, and what the bank says of it."""
+
+    id: str
+    hex: str
+    note: str = ""
+
+
+class Match(NamedTuple):
+    """A known picture or video that is the same: the bits that differ, and the share of frames found (1 of a picture)."""
+
+    known: Known
+    bits: int
+    share: float
+
+
+def hash_name() -> str:
+    """The tool and its version, as observations name it."""
+    try:
+        return f"pdqhash {importlib.metadata.version('pdqhash')}"
+    except importlib.metadata.PackageNotFoundError:
+        raise MissingExtra("Perceptual hashes", "media") from None
+
+
+def pdq(pixels: NDArray[np.uint8]) -> PerceptualHash:
+    """The PDQ hash of an RGB picture, [height, width, 3].
+
+    Raises:
+        MissingExtra: pdqhash is not installed.
+    """
+    try:
+        import pdqhash
+    except ImportError:
+        raise MissingExtra("Perceptual hashes", "media") from None
+    if max(pixels.shape[:2]) > PDQ_SIDE:
+        from PIL import Image
+
+        picture = Image.fromarray(pixels)
+        picture.thumbnail((PDQ_SIDE, PDQ_SIDE))
+        pixels = np.asarray(picture)
+    bits, quality = pdqhash.compute(np.ascontiguousarray(pixels))
+    return PerceptualHash(np.packbits(np.asarray(bits, dtype=np.uint8)).tobytes().hex(), int(quality))
+
+
+def picture_hashes(pixels: NDArray[np.uint8]) -> tuple[PerceptualHash, ...]:
+    """The hash of the whole picture, and of what is left without its bars where it has any: a copy with a caption
+    above or below it still shows the same inside."""
+    hashes = [pdq(pixels)]
+    inside = without_bars(pixels)
+    if inside.shape != pixels.shape:
+        hashes.append(pdq(inside)._replace(region="inside"))
+    return tuple(hashes)
+
+
+def without_bars(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture without plain bars at its sides, with or without letters in them."""
+    top, bottom = _bars(pixels)
+    left, right = _bars(np.swapaxes(pixels[top : pixels.shape[0] - bottom], 0, 1))
+    return pixels[top : pixels.shape[0] - bottom, left : pixels.shape[1] - right]
+
+
+def _bars(pixels: NDArray[np.uint8]) -> tuple[int, int]:
+    """How many rows at the top and at the bottom are a bar of the border's own grey."""
+    grey = pixels.mean(axis=2)
+    most = int(grey.shape[0] * LARGEST_BAR_SHARE)
+    found = []
+    for rows in (grey, grey[::-1]):
+        colour = float(np.median(rows[0]))
+        plain = (np.abs(rows[:most] - colour) <= BAR_TOLERANCE).mean(axis=1)
+        if plain.size == 0 or plain[0] < 0.95:
+            found.append(0)
+            continue
+        bar = plain >= BAR_SHARE
+        found.append(most if bool(bar.all()) else int(np.argmin(bar)))
+    return (0, 0) if sum(found) >= grey.shape[0] - 16 else (found[0], found[1])
+
+
+def differing_bits(a: str, b: str) -> int:
+    """How many of the 256 bits differ.
+
+    >>> differing_bits("0" * 64, "f" + "0" * 63)
+    4
+    """
+    return (int(a, 16) ^ int(b, 16)).bit_count()
+
+
+class HashBank:
+    """Known hashes, searched all at once."""
+
+    def __init__(self, known: Iterable[Known]) -> None:
+        self.known = tuple(known)
+        packed = b"".join(bytes.fromhex(entry.hex) for entry in self.known)
+        self._bits = np.frombuffer(packed, dtype=np.uint8).reshape(-1, 32)
+
+    def match_picture(self, hashes: Sequence[PerceptualHash]) -> tuple[Match, ...]:
+        """Every known picture within 31 bits of one of the hashes, the nearest first, each once."""
+        best: dict[str, Match] = {}
+        for hashed in hashes:
+            if hashed.quality < LOWEST_QUALITY or not self.known:
+                continue
+            for n, bits in self._near(hashed.hex):
+                entry = self.known[n]
+                if entry.id not in best or bits < best[entry.id].bits:
+                    best[entry.id] = Match(entry, bits, 1.0)
+        return tuple(sorted(best.values(), key=lambda match: (match.bits, match.known.id)))
+
+    def match_video(self, hashes: Sequence[PerceptualHash], *, share: float = VIDEO_SHARE) -> tuple[Match, ...]:
+        """Every known video in which at least `share` of the frames of good quality are found."""
+        good = [hashed for hashed in hashes if hashed.quality >= LOWEST_QUALITY]
+        found: dict[str, list[int]] = {}
+        for hashed in good:
+            nearest: dict[str, int] = {}
+            for n, bits in self._near(hashed.hex):
+                nearest[self.known[n].id] = min(bits, nearest.get(self.known[n].id, 256))
+            for name, bits in nearest.items():
+                found.setdefault(name, []).append(bits)
+        first = {entry.id: entry for entry in reversed(self.known)}
+        matches = [
+            Match(first[name], min(bits), len(bits) / len(good)) for name, bits in found.items() if len(bits) >= share * len(good)
+        ]
+        return tuple(sorted(matches, key=lambda match: (-match.share, match.bits, match.known.id)))
+
+    def _near(self, hex: str) -> list[tuple[int, int]]:
+        if not self.known:
+            return []
+        query = np.frombuffer(bytes.fromhex(hex), dtype=np.uint8)
+        bits = np.bitwise_count(self._bits ^ query).sum(axis=1)
+        return [(int(n), int(bits[n])) for n in np.flatnonzero(bits <= MATCH_BITS)]
+
+
+def read_bank(path: Path) -> HashBank:
+    """The bank in a CSV or JSONL file with the columns `hash` (or `pdq`), and `id` and `note` where it has them.
+
+    A line with nothing but 64 hexadecimal digits will do, as ThreatExchange's plain lists have it.
+
+    Raises:
+        BadRecord: names the file, the line and the field.
+    """
+    known = []
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = file.read().splitlines()
+    plain = bool(lines) and _is_hash(lines[0].split(",")[0].strip())
+    if path.suffix == ".jsonl":
+        rows = []
+        for number, line in enumerate(lines, 1):
+            try:
+                rows.append((number, json.loads(line)))
+            except json.JSONDecodeError:
+                raise BadRecord(path, number, None, "it is not a JSON object.") from None
+    elif plain:
+        rows = [(n, dict(zip(("hash", "id", "note"), row, strict=False))) for n, row in enumerate(csv.reader(lines), 1)]
+    else:
+        rows = [(n, dict(row)) for n, row in enumerate(csv.DictReader(lines), 2)]
+    for number, row in rows:
+        digits = str(row.get("hash") or row.get("pdq") or "").strip().lower()
+        if not _is_hash(digits):
+            raise BadRecord(path, number, "hash", "a PDQ hash has 64 hexadecimal digits.")
+        known.append(Known(str(row.get("id") or f"{path.name}:{number}"), digits, str(row.get("note") or "")))
+    return HashBank(known)
+
+
+def _is_hash(digits: str) -> bool:
+    return len(digits) == 64 and all(digit in "0123456789abcdef" for digit in digits.lower())
