@@ -23,7 +23,7 @@ IMPORTED_AS = {
 MAY_NEED = {
     "training": {"train", "distill"},
     "students": {"serve", "local", "train", "distill"},
-    "models": {"embedded", "local", "distill"},
+    "models": {"embedded", "local", "distill", "evidence"},
     "perception": {"media"},
     "evidence": {"evidence"},
     "recipes": {"train"},
@@ -96,7 +96,7 @@ def test_every_declared_package_is_pinned_within_its_range() -> None:
 
 
 def test_the_light_extras_bring_no_torch() -> None:
-    for extra in ("embedded", "serve", "media", "evidence", "parquet", "ray"):
+    for extra in ("embedded", "serve", "media", "parquet", "ray"):
         assert not import_names(EXTRAS[extra]) & {"torch", "transformers", "accelerate"}
 
 

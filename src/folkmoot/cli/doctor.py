@@ -12,7 +12,7 @@ EXTRAS = {
     "serve": ["onnxruntime", "tokenizers"],
     "media": ["av", "rapidocr", "onnxruntime", "opencv-python-headless", "faster-whisper", "c2pa-python", "pdqhash",
               "pillow", "click", "platformdirs"],
-    "evidence": ["bm25s", "onnxruntime", "tokenizers", "safetensors", "pypdf", "trafilatura"],
+    "evidence": ["bm25s", "torch", "transformers", "onnx", "onnxruntime", "tokenizers", "pypdf", "trafilatura"],
     "parquet": ["pyarrow", "fsspec"],
     "ray": ["ray", "pyarrow", "fsspec"],
 }

@@ -135,7 +135,7 @@ def student(
     from folkmoot.formats import read_posts
     from folkmoot.records import MissingExtra
     from folkmoot.students import StudentCard
-    from folkmoot.students.tokens import encode_texts, load_tokenizer
+    from folkmoot.models.tokens import encode_texts, load_tokenizer
 
     card = StudentCard.load(folder)
     try:

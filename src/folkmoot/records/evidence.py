@@ -6,7 +6,11 @@ from folkmoot.records.base import Record
 
 
 class Evidence(Record):
-    """A passage that bears on a post. `published` is an ISO date, None where the source gives none."""
+    """A passage that bears on a post.
+
+    `source` is its address or file, `published` an ISO date (None where the source gives none), `retriever` who found
+    it and by which question, `score` the retriever's own measure: higher is nearer.
+    """
 
     id: str
     passage: str
@@ -14,3 +18,5 @@ class Evidence(Record):
     title: str = ""
     published: str | None = None
     score: float | None = None
+    retriever: str = ""
+    question: str = ""

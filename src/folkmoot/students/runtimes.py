@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,8 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from folkmoot.models.cores import available_cores
+from folkmoot.models.tokens import TokenIds, batches_by_length, pad
 from folkmoot.records import BadInput, MissingExtra
-from folkmoot.students.tokens import TokenIds, batches_by_length, pad
 
 ONNX_FILES = ("model.int8.onnx", "model.onnx")
 """The exports a folder may hold, the fastest first. Export writes the int8 file only where dev accuracy holds."""
@@ -66,11 +66,6 @@ class OnnxRuntime:
     def _logit(self, row: list[int]) -> float:
         tokens = np.array([row], dtype=np.int64)
         return float(self._session.run(["logit"], {"input_ids": tokens, "attention_mask": np.ones_like(tokens)})[0][0])
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class TorchRuntime:

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from folkmoot.models.tokens import encode_texts, load_tokenizer
 from folkmoot.records import CallPlan, Outcome, Post, Task, Verdict
 from folkmoot.students.card import StudentCard
 from folkmoot.students.lexical import LexicalTower
 from folkmoot.students.runtimes import Runtime, load_runtime
 from folkmoot.students.text import normalise_text
-from folkmoot.students.tokens import encode_texts, load_tokenizer
 
 MICRO_BATCH_POSTS = 512
 """Posts that are waiting together are judged together, at most so many at a time. Chosen."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import warnings
 from pathlib import Path
 
@@ -12,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folkmoot.records import BadInput, MissingExtra, Record
+from folkmoot.models.onnx_export import quantize
 from folkmoot.students.network import TextClassifier
 from folkmoot.students.runtimes import OnnxRuntime
-from folkmoot.students.tokens import TokenIds
+from folkmoot.models.tokens import TokenIds
 
 OPSET = 17
 WORST_LOSS = 0.003
@@ -58,26 +58,6 @@ def export_onnx(network: TextClassifier, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,  # the newer exporter wants a package more and gives the same graph
         )
-
-
-def quantize(source: Path, target: Path) -> None:
-    """Nothing; `target` holds the model with 8-bit weights, a scale a channel, activations scaled a post at a time."""
-    try:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-    except ImportError:
-        raise MissingExtra("Quantizing a student", "train") from None
-    level = logging.getLogger().level
-    logging.getLogger().setLevel(logging.ERROR)
-    try:
-        quantize_dynamic(
-            str(source),
-            str(target),
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            op_types_to_quantize=["MatMul", "Gemm"],
-        )
-    finally:
-        logging.getLogger().setLevel(level)
 
 
 def export_student(

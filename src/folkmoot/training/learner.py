@@ -16,7 +16,7 @@ from folkmoot.records import Lesson, Membership, Post, content_hash
 from folkmoot.runs.atomic import atomic_file
 from folkmoot.students.network import TextClassifier
 from folkmoot.students.runtimes import network_logits, network_vectors
-from folkmoot.students.tokens import TOKENIZER_FILE, TokenIds, encode_texts, load_tokenizer
+from folkmoot.models.tokens import TOKENIZER_FILE, TokenIds, encode_texts, load_tokenizer
 from folkmoot.training.examples import Examples
 from folkmoot.training.frozen import FrozenSettings, fit_head
 from folkmoot.training.losses import PnuSettings

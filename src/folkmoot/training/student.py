@@ -18,7 +18,7 @@ from folkmoot.students.card import Tower
 from folkmoot.students.lexical import LexicalTower
 from folkmoot.students.runtimes import load_runtime
 from folkmoot.students.text import normalise_text
-from folkmoot.students.tokens import encode_texts, load_tokenizer
+from folkmoot.models.tokens import encode_texts, load_tokenizer
 from folkmoot.training.calibration import choose_abstention, fit_platt
 from folkmoot.training.export import export_student
 from folkmoot.training.learner import Learner, Pupil

@@ -11,7 +11,7 @@ from torch import nn
 
 from folkmoot.records import Record
 from folkmoot.students.network import TextClassifier
-from folkmoot.students.tokens import TokenIds, pad
+from folkmoot.models.tokens import TokenIds, pad
 from folkmoot.training.examples import Examples
 from folkmoot.training.losses import PnuSettings, pnu
 
