@@ -46,6 +46,27 @@ def says(label: str, confidence: float = 0.9, reason: str = "It compares the cak
     return json.dumps({"label": label, "confidence": confidence, "reason": reason}, ensure_ascii=False)
 
 
+def fitted(reply: Any, schema: Any) -> Any:
+    """A reply of `says` in the form that the schema wants, for panels whose agents answer in other forms."""
+    if not (isinstance(reply, str | Completion) and schema and "confidence" not in schema["properties"]):
+        return reply
+    text = reply.text if isinstance(reply, Completion) else reply
+    try:
+        said = json.loads(text)
+    except json.JSONDecodeError:
+        return reply
+    if set(said) != {"label", "confidence", "reason"}:
+        return reply
+    known = {
+        "label": said["label"], "confidence_percent": round(100 * said["confidence"]), "reason": said["reason"],
+        "findings": [{"claim": said["reason"], "anchors": ["post"]}], "need_evidence": False, "questions": ["cake"],
+        "types": [], "explanation": [{"sentence": said["reason"], "anchors": ["post"]}], "spans": [], "passages": [],
+        "description": said["reason"], "feedback": said["reason"], "suggestion": "", "terminate": False,
+    }  # fmt: skip
+    line = json.dumps({name: known[name] for name in schema["properties"]}, ensure_ascii=False)
+    return reply.model_copy(update={"text": line}) if isinstance(reply, Completion) else line
+
+
 def text_of(messages: Sequence[dict[str, Any]]) -> str:
     """Every text in the messages."""
     found = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mild import MANIEREN, MANNERS, POST, pair, round_of, says, text_of
+from mild import MANIEREN, MANNERS, POST, fitted, pair, round_of, says, text_of
 from test_panel_contract import REQUIRED
 
 from folkmoot.models.scripted import ScriptedModel
@@ -98,10 +98,10 @@ def test_a_prompt_or_a_section_that_does_not_exist_is_bad_input() -> None:
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("name", list(PANELS))
 async def test_an_attacking_post_stays_inside_its_block(name: str, attack: str) -> None:
-    model = ScriptedModel(lambda messages, schema: says("rude"))
+    model = ScriptedModel(lambda messages, schema: fitted(says("rude"), schema))
     judge = build_panel(name, MANNERS, model, **REQUIRED.get(name, {}))
     assert (await judge.judge(POST.model_copy(update={"text": attack}))).label == "rude"
-    calm = ScriptedModel(lambda messages, schema: says("rude"))
+    calm = ScriptedModel(lambda messages, schema: fitted(says("rude"), schema))
     await build_panel(name, MANNERS, calm, **REQUIRED.get(name, {})).judge(POST)
     for request, expected in zip(model.requests, calm.requests, strict=True):
         assert request.messages[0] == expected.messages[0], "the system message knows no post"

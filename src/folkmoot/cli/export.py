@@ -133,9 +133,9 @@ def student(
     import numpy as np
 
     from folkmoot.formats import read_posts
+    from folkmoot.models.tokens import encode_texts, load_tokenizer
     from folkmoot.records import MissingExtra
     from folkmoot.students import StudentCard
-    from folkmoot.models.tokens import encode_texts, load_tokenizer
 
     card = StudentCard.load(folder)
     try:

@@ -20,7 +20,10 @@ def judge(
         str | None, typer.Option("--judge", help="A student's folder, a run, a panel, or a judge's recipe (TOML).")
     ] = None,
     panel: Annotated[
-        str | None, typer.Option(help="direct, chain_of_thought, few_shot, negotiation or society.")
+        str | None,
+        typer.Option(
+            help="direct, chain_of_thought, few_shot, negotiation, society, delphi, video_of_thought, mmd_agent."
+        ),
     ] = None,
     opinions: Annotated[Path | None, typer.Option(help="Recorded opinions, in place of a panel's calls.")] = None,
     task: Annotated[str | None, typer.Option(help="A shipped task or a TOML file; a student knows its own.")] = None,
@@ -28,12 +31,38 @@ def judge(
         str | None, typer.Option(help="embedded (default), transformers:PATH, openai:NAME@URL or replay:RUN.")
     ] = None,
     preset: Annotated[
-        Literal["paper", "reference"] | None, typer.Option(help="Negotiation's rules; the paper's by default.")
+        Literal["paper", "reference", "delphi_agent"] | None,
+        typer.Option(help="The rules of negotiation and delphi; the paper's by default."),
     ] = None,
     classifier: Annotated[Path | None, typer.Option(help="A student whose label the negotiation sees.")] = None,
     examples: Annotated[Path | None, typer.Option(help="Labelled posts for few_shot.")] = None,
     profiles: Annotated[str | None, typer.Option(help="The society's profiles; the shipped bank by default.")] = None,
     users: Annotated[int | None, typer.Option(min=1, help="Users that a society asks about a post; 8.")] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="Where evidence is: a folder or file of JSONL, text, HTML, PDF, Wikipedia XML.")
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Evidence from the web: wikipedia, fact-checks, searxng:URL, serper, brave; may be repeated."
+        ),
+    ] = None,
+    search: Annotated[
+        Literal["fused", "bm25", "dense"] | None, typer.Option(help="How the corpus is searched; fused.")
+    ] = None,
+    as_of: Annotated[str | None, typer.Option(help="Only what was out before this day, as 2020-05-01.")] = None,
+    allow_undated: Annotated[bool, typer.Option("--allow-undated", help="... and what has no date.")] = False,
+    allowed: Annotated[list[str] | None, typer.Option(help="A domain that web evidence may come from.")] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="A file that keeps what was found, to replay it offline.")
+    ] = None,
+    gate: Annotated[
+        Literal["confidence", "need", "always", "never"] | None, typer.Option(help="When delphi retrieves; confidence.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, help="The gate's confidence; 0.6.")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="What delphi does without: text, video, audio, evidence, refining.")
+    ] = None,
     column: Annotated[
         list[str] | None, typer.Option(help="A post's field from a column, as text=tweet; id=# numbers the rows.")
     ] = None,
@@ -70,7 +99,9 @@ def judge(
         raise BadInput("name exactly one judge: --judge, --panel or --opinions (which may stand in for a --panel)")
     given = {"panel": panel, "opinions": opinions, "task": task, "model": model, "preset": preset, "seed": seed,
              "classifier": classifier, "examples": examples, "profiles": profiles, "users": users}  # fmt: skip
-    spec = with_options(find_judge(judge_name) if judge_name else JudgeSpec(), given, price_in, price_out)
+    world = {"corpus": corpus, "sources": source, "search": search, "as_of": as_of, "allowed": allowed, "gate": gate,
+             "allow_undated": allow_undated or None, "snapshot": snapshot, "threshold": threshold, "without": without}  # fmt: skip
+    spec = with_options(find_judge(judge_name) if judge_name else JudgeSpec(), given, world, price_in, price_out)
     if run is None and "://" in out:
         raise BadInput("where --out is an address, --run names the run folder on this machine")
     folder = run or Path(out.rstrip("/") + ".run")
@@ -103,7 +134,11 @@ def judge(
 
 
 def with_options(
-    spec: "JudgeSpec", given: Mapping[str, object], price_in: float | None, price_out: float | None
+    spec: "JudgeSpec",
+    given: Mapping[str, object],
+    world: Mapping[str, object],
+    price_in: float | None,
+    price_out: float | None,
 ) -> "JudgeSpec":
     """The spec with what the command line says in place of its own fields."""
     prices = {"input_usd_per_million": price_in, "output_usd_per_million": price_out}
@@ -111,7 +146,13 @@ def with_options(
     update = {
         name: str(value) if isinstance(value, Path) else value for name, value in given.items() if value is not None
     }
-    return spec.model_copy(update={**update, "price": price})
+    from folkmoot.recipes.sources import WorldSpec
+
+    found = {
+        name: str(value) if isinstance(value, Path) else value for name, value in world.items() if value is not None
+    }
+    evidence = WorldSpec.read({**spec.world.model_dump(), **found}) if found else spec.world
+    return spec.model_copy(update={**update, "price": price, "world": evidence})
 
 
 def in_words(result: "Record") -> str:

@@ -22,7 +22,9 @@ def perceive(
     ] = None,
     without: Annotated[
         list[str] | None,
-        typer.Option(help="Leave out: ocr, speech, sound, faces, shots, provenance, hashes or events; may be repeated."),
+        typer.Option(
+            help="Leave out: ocr, speech, sound, faces, shots, provenance, hashes or events; may be repeated."
+        ),
     ] = None,
 ) -> None:
     """Look at media and listen to them, with no call to anybody unless --model is given.

@@ -22,7 +22,9 @@ LARGEST_PAGE_BYTES = 64 << 20
 """Larger HTML and PDF files are skipped (chosen)."""
 MOST_PDF_PAGES = 2000
 ENDINGS = (".jsonl", ".txt", ".md", ".html", ".htm", ".pdf", ".xml", ".xml.bz2", ".xml.gz")
-WIKI_MARKUP = re.compile(r"\{\{[^{}]*\}\}|\{\|.*?\|\}|<ref[^>/]*/>|<ref.*?</ref>|<[^>]+>|\[\[(?:File|Image|Category):[^\]]*\]\]", re.DOTALL)
+WIKI_MARKUP = re.compile(
+    r"\{\{[^{}]*\}\}|\{\|.*?\|\}|<ref[^>/]*/>|<ref.*?</ref>|<[^>]+>|\[\[(?:File|Image|Category):[^\]]*\]\]", re.DOTALL
+)
 WIKI_LINK = re.compile(r"\[\[(?:[^\]|]*\|)?([^\]]*)\]\]|\[https?://\S+ ?([^\]]*)\]")
 
 
@@ -191,7 +193,7 @@ def wikipedia_dump(path: Path) -> Iterator[Passage]:
     A passage's date is that of the revision. Markup is stripped roughly: templates, tables, references and pictures
     go, links keep their words.
     """
-    opened = {".bz2": bz2.open, ".gz": gzip.open}.get(path.suffix, open)
+    opened: Any = {".bz2": bz2.open, ".gz": gzip.open}.get(path.suffix, open)
     with opened(path, "rb") as file:
         try:
             title, text, stamp, space = "", "", "", "0"
@@ -209,7 +211,11 @@ def wikipedia_dump(path: Path) -> Iterator[Passage]:
                     if space == "0" and not text.lstrip().casefold().startswith("#redirect"):
                         for number, piece in enumerate(split_text(plain_wikitext(text))):
                             yield Passage(
-                                id=f"{title}#{number}", text=piece, title=title, url=f"wiki:{title}", published=iso_date(stamp)
+                                id=f"{title}#{number}",
+                                text=piece,
+                                title=title,
+                                url=f"wiki:{title}",
+                                published=iso_date(stamp),
                             )
                     title, text, stamp, space = "", "", "", "0"
                     element.clear()

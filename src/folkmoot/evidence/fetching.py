@@ -35,7 +35,9 @@ class PublicResolver(AbstractResolver):
         self._resolver = aiohttp.ThreadedResolver()
         self.allow_private = allow_private
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
         kept = [entry for entry in found if self.allow_private or ipaddress.ip_address(entry["host"]).is_global]
         if not kept:

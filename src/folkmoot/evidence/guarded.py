@@ -26,9 +26,7 @@ class GuardedRetriever:
         own_text: the post's words: a passage that is nothing but them is no evidence for them.
     """
 
-    def __init__(
-        self, retriever: Retriever, *, allowed: Sequence[str] | None = None, own_text: str = ""
-    ) -> None:
+    def __init__(self, retriever: Retriever, *, allowed: Sequence[str] | None = None, own_text: str = "") -> None:
         self.retriever, self.allowed, self.own_text = retriever, allowed, " ".join(own_text.split())
         self.name = retriever.name
         self.left_out: dict[str, int] = {}
@@ -78,5 +76,7 @@ def alike(a: str, b: str) -> bool:
     longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
     if len(shorter) < SAME_TEXT * len(longer):
         return False
-    matcher = difflib.SequenceMatcher(None, a[:LONGEST_CHARACTERS].casefold(), b[:LONGEST_CHARACTERS].casefold(), autojunk=False)
+    matcher = difflib.SequenceMatcher(
+        None, a[:LONGEST_CHARACTERS].casefold(), b[:LONGEST_CHARACTERS].casefold(), autojunk=False
+    )
     return matcher.quick_ratio() >= SAME_TEXT and matcher.ratio() >= SAME_TEXT

@@ -85,7 +85,9 @@ def spaced(text: str) -> str:
             continue
         if run:
             pairs = [run[n : n + 2] for n in range(len(run) - 1)] or [run]
-            out.append((" " if out and not out[-1].isspace() else "") + " ".join(pairs) + ("" if sign.isspace() else " "))
+            out.append(
+                (" " if out and not out[-1].isspace() else "") + " ".join(pairs) + ("" if sign.isspace() else " ")
+            )
             run = ""
         out.append(sign)
     return "".join(out)[:-1]

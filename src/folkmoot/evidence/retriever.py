@@ -46,7 +46,9 @@ class Question(Record):
             return True
         if published is None:
             return self.allow_undated
-        return published + "-99-99"[len(published) - 10 :] < self.as_of if len(published) < 10 else published < self.as_of
+        return (
+            published + "-99-99"[len(published) - 10 :] < self.as_of if len(published) < 10 else published < self.as_of
+        )
 
 
 @runtime_checkable

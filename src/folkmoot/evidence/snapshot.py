@@ -56,7 +56,9 @@ class SnapshotRetriever:
         if known is not None:
             return known
         if self.live is None:
-            raise SourceDown(f"{self.path.name} holds no answer to this question; it was made with other posts or prompts")
+            raise SourceDown(
+                f"{self.path.name} holds no answer to this question; it was made with other posts or prompts"
+            )
         found = await self.live.retrieve(question)
         async with self._writing:
             if question.hash not in self._known:

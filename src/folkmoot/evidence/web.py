@@ -36,7 +36,13 @@ class MediaWikiRetriever:
     async def retrieve(self, question: Question) -> tuple[Evidence, ...]:
         base = {"format": "json", "formatversion": "2", "action": "query"}
         found = await self.fetcher.fetch_json(
-            self.api, params={**base, "list": "search", "srlimit": str(min(question.k, 20)), "srsearch": question.text[:LONGEST_QUERY]}
+            self.api,
+            params={
+                **base,
+                "list": "search",
+                "srlimit": str(min(question.k, 20)),
+                "srsearch": question.text[:LONGEST_QUERY],
+            },
         )
         titles = [str(hit["title"]) for hit in _list(found, "query", "search") if "title" in hit]
         evidence = []
@@ -48,7 +54,15 @@ class MediaWikiRetriever:
 
     async def _now(self, base: Mapping[str, str], title: str) -> Passage | None:
         answer = await self.fetcher.fetch_json(
-            self.api, params={**base, "prop": "extracts|info", "exintro": "1", "explaintext": "1", "inprop": "url", "titles": title}
+            self.api,
+            params={
+                **base,
+                "prop": "extracts|info",
+                "exintro": "1",
+                "explaintext": "1",
+                "inprop": "url",
+                "titles": title,
+            },
         )
         page = next(iter(_list(answer, "query", "pages")), {})
         text = str(page.get("extract") or "").strip()
@@ -120,7 +134,9 @@ class SearxngRetriever:
 class SerperRetriever:
     """Google's results by Serper (`SERPER_KEY`), as FakeAgent's reference code has them."""
 
-    def __init__(self, fetcher: Fetcher, *, key: str | None = None, address: str = "https://google.serper.dev/search") -> None:
+    def __init__(
+        self, fetcher: Fetcher, *, key: str | None = None, address: str = "https://google.serper.dev/search"
+    ) -> None:
         self.fetcher, self.address, self._key = fetcher, address, _key(key, "SERPER_KEY")
         self.name = "serper"
 
@@ -168,7 +184,9 @@ def read_fact_checks(path: Path) -> list[Passage]:
         rating = item.get("reviewRating") or {}
         said = rating.get("alternateName") or rating.get("ratingValue")
         if not item.get("claimReviewed") or said is None:
-            raise BadRecord(path, number, "claimReviewed" if said is not None else "reviewRating", "a ClaimReview needs it.")
+            raise BadRecord(
+                path, number, "claimReviewed" if said is not None else "reviewRating", "a ClaimReview needs it."
+            )
         author = item.get("author") or {}
         found.append(
             fact_check_passage(

@@ -138,6 +138,7 @@ class EmbeddedModel:
         wanted.n_parallel = self._slots
         wanted.n_ctx = self._context_tokens * self._slots  # llama.cpp divides it among the slots
         wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = self._threads
+        wanted.cpuparams.poll = wanted.cpuparams_batch.poll = 0  # sleep, not spin, where a thread waits for others
         wanted.hostnames = ["127.0.0.1"]
         wanted.port = 0
         wanted.api_keys = [key]

@@ -30,12 +30,13 @@ def load_model(
     timeout_seconds: float = 120.0,
     slots: int = 2,
     context_tokens: int = 4096,
+    threads: int = 1,
 ) -> ChatModel:
     """The model that a spec names: one of `embedded`, `embedded:deterministic`, `transformers:PATH`,
     `openai:NAME@URL`, `replay:RUN`. With a ledger, every call goes through it and through the budget.
 
     A replayed call costs nothing, so neither budget nor price apply to `replay`. `limits`, `retries`, `api_key` and
-    `timeout_seconds` are for `openai`; `slots` and `context_tokens` for `embedded`.
+    `timeout_seconds` are for `openai`; `slots`, `context_tokens` and `threads` for `embedded`.
 
     Raises:
         BadInput: the spec is none of these, or what it names is not there.
@@ -48,7 +49,7 @@ def load_model(
     if spec == "embedded" or spec == "embedded:deterministic":
         from folkmoot.models.embedded import EmbeddedModel
 
-        model = EmbeddedModel(slots=slots, deterministic=bool(rest), context_tokens=context_tokens)
+        model = EmbeddedModel(slots=slots, deterministic=bool(rest), context_tokens=context_tokens, threads=threads)
     elif kind == "transformers" and rest:
         from folkmoot.models.transformers import TransformersModel
 

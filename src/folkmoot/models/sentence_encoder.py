@@ -50,7 +50,9 @@ class SentenceEncoder:
         except ImportError:
             raise MissingExtra("Encoding texts", "evidence") from None
         source = encoder_folder(spec)
-        weights = next((path for path in (source / "model.safetensors", source / "pytorch_model.bin") if path.exists()), source)
+        weights = next(
+            (path for path in (source / "model.safetensors", source / "pytorch_model.bin") if path.exists()), source
+        )
         stat = weights.stat()
         identity = text_hash(f"{spec} {stat.st_size} {int(stat.st_mtime)} int8 v1")[:16]
         folder = (cache or cache_folder()) / f"sentence-encoder-{identity}"

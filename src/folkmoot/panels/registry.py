@@ -9,10 +9,13 @@ from typing import Any
 from folkmoot.formats.fields import did_you_mean
 from folkmoot.models.chat import ChatModel
 from folkmoot.panels.chain_of_thought import ChainOfThought
+from folkmoot.panels.delphi import Delphi
 from folkmoot.panels.direct import Direct
 from folkmoot.panels.few_shot import FewShot
+from folkmoot.panels.mmd_agent import MmdAgent
 from folkmoot.panels.negotiation import Negotiation
 from folkmoot.panels.society import Society
+from folkmoot.panels.video_of_thought import VideoOfThought
 from folkmoot.records import BadInput, Judge, Task
 
 PANELS: dict[str, Callable[..., Judge]] = {
@@ -21,6 +24,9 @@ PANELS: dict[str, Callable[..., Judge]] = {
     "few_shot": FewShot,
     "negotiation": Negotiation,
     "society": Society,
+    "delphi": Delphi,
+    "video_of_thought": VideoOfThought,
+    "mmd_agent": MmdAgent,
 }
 
 

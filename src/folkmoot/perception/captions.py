@@ -61,7 +61,7 @@ async def caption(
     path = Path(medium.path)
 
     async def described(kind: str, text: str, part: dict[str, Any], seconds: float | None) -> Observation:
-        messages = [system, {"role": "user", "content": [{"type": "text", "text": text}, part]}]
+        messages: list[dict[str, Any]] = [system, {"role": "user", "content": [{"type": "text", "text": text}, part]}]
         answer = await ask(model, messages, Description, sampling=SAMPLING)
         words = answer.value.description.strip() if answer.value is not None else ""
         return Observation(
@@ -84,7 +84,9 @@ async def caption(
             shown = [(frame.seconds, jpeg(frame.pixels, largest_side=SHOWN_SIDE)) for frame in frames]
     except Unreadable as error:
         return (
-            Observation(kind="caption", text=f"{error}.", outcome=Outcome.MEDIA_MISSING, media=path.name, tool=model.name),
+            Observation(
+                kind="caption", text=f"{error}.", outcome=Outcome.MEDIA_MISSING, media=path.name, tool=model.name
+            ),
         )
     return tuple(
         await asyncio.gather(

@@ -99,7 +99,9 @@ def short_shots(shots: Sequence[Shot]) -> list[Observation]:
     if len(found) > len(shots) / 3:
         return []  # a fast edit all through is no rare moment
     return [
-        _event(f"A shot of {shot.end_seconds - shot.start_seconds:.1f} s only.", shot.start_seconds, shot.end_seconds, 0.5)
+        _event(
+            f"A shot of {shot.end_seconds - shot.start_seconds:.1f} s only.", shot.start_seconds, shot.end_seconds, 0.5
+        )
         for _, shot in _strongest(found)
     ]
 

@@ -33,7 +33,8 @@ def _finder() -> Any:
         import cv2
     except ImportError:
         raise MissingExtra("Counting faces", "media") from None
-    return cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    folder: Any = cv2.data  # type: ignore[attr-defined]
+    return cv2.CascadeClassifier(folder.haarcascades + "haarcascade_frontalface_default.xml")
 
 
 def faces_name() -> str:

@@ -49,9 +49,7 @@ def frame_quality(grey: NDArray[np.uint8]) -> float:
     if min(values.shape) < 3:
         sharpness = 0.0
     else:
-        laplacian = (
-            values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:] - 4 * values[1:-1, 1:-1]
-        )
+        laplacian = values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:] - 4 * values[1:-1, 1:-1]
         sharpness = float(laplacian.var())
     share = np.bincount(grey.ravel(), minlength=256) / grey.size
     present = share[share > 0]
@@ -132,7 +130,9 @@ def to_pixels(frame: Any, *, largest_side: int = LARGEST_SIDE) -> NDArray[np.uin
 
 def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB -> grey by ITU-R BT.601's weights."""
-    grey: NDArray[np.uint8] = np.rint(pixels.astype(np.float32) @ np.float32([0.299, 0.587, 0.114])).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.rint(
+        pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    ).astype(np.uint8)
     return grey
 
 

@@ -160,7 +160,9 @@ class HashBank:
                 found.setdefault(name, []).append(bits)
         first = {entry.id: entry for entry in reversed(self.known)}
         matches = [
-            Match(first[name], min(bits), len(bits) / len(good)) for name, bits in found.items() if len(bits) >= share * len(good)
+            Match(first[name], min(bits), len(bits) / len(good))
+            for name, bits in found.items()
+            if len(bits) >= share * len(good)
         ]
         return tuple(sorted(matches, key=lambda match: (-match.share, match.bits, match.known.id)))
 

@@ -81,7 +81,7 @@ def _frames(path: Path, observations: Sequence[Observation], settings: Perceptio
         if shown[0].start_seconds is None:
             import numpy as np
 
-            pictures = [(None, np.asarray(open_picture(path, settings)))]
+            pictures: list[tuple[float | None, Any]] = [(None, np.asarray(open_picture(path, settings)))]
         else:
             times = [o.start_seconds for o in shown if o.start_seconds is not None]
             pictures = [(f.seconds, f.pixels) for f in frame_pictures(path, str(kind_of(path)), times)]
@@ -125,4 +125,7 @@ def _ticks(duration: float) -> list[dict[str, Any]]:
     if not duration:
         return []
     step = next((s for s in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600) if duration / s <= 9), 3600)
-    return [{"left": 100 * n * step / duration, "text": clock(float(n * step))[:-2]} for n in range(int(duration // step) + 1)]
+    return [
+        {"left": 100 * n * step / duration, "text": clock(float(n * step))[:-2]}
+        for n in range(int(duration // step) + 1)
+    ]

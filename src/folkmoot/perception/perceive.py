@@ -58,7 +58,9 @@ def perceive(
     name = path.name
     found = [observation.model_copy(update={"media": name}) for observation in observations]
     if kind.split("/")[0] != medium.type:
-        found.insert(0, _missing("media", medium, f"{name} is called '{medium.type}' and is {kind}; it was looked at as that."))
+        found.insert(
+            0, _missing("media", medium, f"{name} is called '{medium.type}' and is {kind}; it was looked at as that.")
+        )
     return tuple(found)
 
 
@@ -66,9 +68,7 @@ def perceive_post(
     post: Post, settings: PerceptionSettings = PerceptionSettings(), *, cache: Path | None = None
 ) -> tuple[Observation, ...]:
     """The observations of all media of a post, one medium after the other."""
-    return tuple(
-        observation for medium in post.media for observation in perceive(medium, settings, cache=cache)
-    )
+    return tuple(observation for medium in post.media for observation in perceive(medium, settings, cache=cache))
 
 
 def tools(settings: PerceptionSettings) -> str:
@@ -202,7 +202,10 @@ def _video(path: Path, kind: str, settings: PerceptionSettings) -> list[Observat
             found += _watched(seen, settings)
             if settings.ocr:
                 texts = reading.merge(
-                    [(frame, reading.read_text(frame.pixels, confidence=settings.ocr_confidence)) for frame in seen.text_frames],
+                    [
+                        (frame, reading.read_text(frame.pixels, confidence=settings.ocr_confidence))
+                        for frame in seen.text_frames
+                    ],
                     end_seconds=seen.watched_seconds,
                 )
                 found += _read(seen, texts)
@@ -294,9 +297,7 @@ def _subtitles(path: Path, kind: str, settings: PerceptionSettings) -> list[Obse
                 start = float(packet.pts * stream.time_base)
                 if start > settings.scan_seconds:
                     break
-                words = " ".join(
-                    part for item in packet.decode() for part in [subtitle_text(item)] if part
-                ).strip()
+                words = " ".join(part for item in packet.decode() for part in [subtitle_text(item)] if part).strip()
                 if words:
                     found.append(
                         Observation(
@@ -349,7 +350,11 @@ def _heard(path: Path, kind: str, settings: PerceptionSettings) -> tuple[list[Ob
     found: list[Observation] = []
     if settings.sound:
         for stretch in hearing.stretches(sound.samples):
-            called = {"silence": "Silence", "speech_like": "Sound like speech", "music_like": "Sound like music or noise"}
+            called = {
+                "silence": "Silence",
+                "speech_like": "Sound like speech",
+                "music_like": "Sound like music or noise",
+            }
             found.append(
                 Observation(
                     kind="sound", text=f"{called[stretch.kind]}, {stretch.dbfs:.0f} dB of full scale.",

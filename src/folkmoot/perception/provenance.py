@@ -41,7 +41,9 @@ def content_credentials(path: Path, kind: str) -> Observation:
     tool = f"c2pa-python {importlib.metadata.version('c2pa-python')}"
 
     def found(text: str, outcome: Outcome = Outcome.LABELLED, **detail: Any) -> Observation:
-        return Observation(kind="provenance", text=text, tool=tool, outcome=outcome, detail={"source": "c2pa", **detail})
+        return Observation(
+            kind="provenance", text=text, tool=tool, outcome=outcome, detail={"source": "c2pa", **detail}
+        )
 
     settings = c2pa.Settings.from_dict({"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}})
     try:
@@ -60,9 +62,13 @@ def content_credentials(path: Path, kind: str) -> Observation:
             )  # fmt: skip
         if words.startswith("NotSupported"):
             return found("Files of this type carry no content credentials that can be read.", state="absent")
-        return found(f"Content credentials cannot be read: {words.split(':')[0]}.", Outcome.CALL_FAILED, state="unreadable")
+        return found(
+            f"Content credentials cannot be read: {words.split(':')[0]}.", Outcome.CALL_FAILED, state="unreadable"
+        )
     except (OSError, ValueError) as error:
-        return found(f"Content credentials cannot be read: {type(error).__name__}.", Outcome.CALL_FAILED, state="unreadable")
+        return found(
+            f"Content credentials cannot be read: {type(error).__name__}.", Outcome.CALL_FAILED, state="unreadable"
+        )
     return found(**described(report))
 
 

@@ -89,7 +89,12 @@ def read_text(pixels: NDArray[np.uint8], *, confidence: float) -> tuple[Line, ..
     for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True):
         if score >= (confidence if len(text.strip()) > SHORT_SIGNS else SHORT_CONFIDENCE) and text.strip():
             xs, ys = np.asarray(corners)[:, 0] * scale, np.asarray(corners)[:, 1] * scale
-            box = (round(float(xs.min()), 1), round(float(ys.min()), 1), round(float(xs.max()), 1), round(float(ys.max()), 1))
+            box = (
+                round(float(xs.min()), 1),
+                round(float(ys.min()), 1),
+                round(float(xs.max()), 1),
+                round(float(ys.max()), 1),
+            )
             lines.append(Line(text.strip(), box, round(float(score), 3)))
     return tuple(sorted(lines, key=lambda line: (line.box[1], line.box[0])))
 
@@ -112,7 +117,9 @@ def merge(readings: Sequence[tuple[Frame, tuple[Line, ...]]], *, end_seconds: fl
             open_texts.remove(before)
             better = line if line.confidence > before.confidence else before
             still.append(
-                OnScreen(better.text, before.start_seconds, frame.seconds, better.box, better.confidence, before.readings + 1)
+                OnScreen(
+                    better.text, before.start_seconds, frame.seconds, better.box, better.confidence, before.readings + 1
+                )
             )
         done += [text._replace(end_seconds=frame.seconds) for text in open_texts]
         open_texts = still

@@ -11,15 +11,19 @@ from folkmoot.formats import load_task, read_opinions, read_posts
 from folkmoot.formats.fields import did_you_mean
 from folkmoot.formats.profiles import WORLD, read_profiles
 from folkmoot.models.chat import ChatModel, Sampling
+from folkmoot.models.cores import available_cores
 from folkmoot.models.loading import keep_calls, load_model
 from folkmoot.panels import PANELS, RecordedOpinions, build_panel
 from folkmoot.panels.society import RecordedSociety
+from folkmoot.recipes.sources import LOOKING, RETRIEVING, WorldSpec, looking, retriever_of
 from folkmoot.recipes.toml_file import read_toml
 from folkmoot.records import BadInput, BadRecord, Judge, Record, Task
 from folkmoot.runs import Budget, Ledger, Price, RunFolder
 from folkmoot.students import card_file, open_student
 
 REPLY_TOKENS = 256
+TEAM_CONTEXT_TOKENS = 8192
+"""A dossier with evidence takes more than a post (SmolLM2's own limit)."""
 PATHS = ("student", "opinions", "classifier", "examples", "ledger", "profiles")
 
 
@@ -35,12 +39,13 @@ class JudgeSpec(Record):
     opinions: str | None = None
     task: str | None = None
     model: str = "embedded"
-    preset: Literal["paper", "reference"] = "paper"
+    preset: Literal["paper", "reference", "delphi_agent"] = "paper"
     classifier: str | None = None
     examples: str | None = None
     profiles: str | None = None
     users: int = Field(default=8, ge=1)
     seed: int = 0
+    world: WorldSpec = WorldSpec()
     price: Price = Price()
     ledger: str | None = None
     """A run folder whose ledger a worker of another process keeps for itself."""
@@ -53,7 +58,8 @@ class JudgeSpec(Record):
     def files(self) -> dict[str, Path]:
         """The files that the judge is made of, whose hashes belong to the run."""
         own = self.profiles if self.profiles != WORLD else None
-        named = {"opinions": self.opinions, "examples": self.examples, "profiles": own}
+        corpus = self.world.corpus if self.world.corpus and Path(self.world.corpus).is_file() else None
+        named = {"opinions": self.opinions, "corpus": corpus, "examples": self.examples, "profiles": own}
         files = {name: Path(path) for name, path in named.items() if path}
         for name, folder in (("student", self.student), ("classifier", self.classifier)):
             if folder and (card := card_file(folder)) is not None:
@@ -66,10 +72,11 @@ class JudgeSpec(Record):
         found = {name: str(folder / path) for name in PATHS if (path := getattr(self, name)) and path != WORLD}
         if self.task and self.task.endswith(".toml"):
             found["task"] = str(folder / self.task)
+        world = {name: str(folder / path) for name in ("corpus", "snapshot") if (path := getattr(self.world, name))}
         kind, colon, path = self.model.partition(":")
         if colon and kind in ("transformers", "replay"):
             found["model"] = f"{kind}:{folder / path}"
-        return self.model_copy(update=found)
+        return self.model_copy(update={**found, "world": self.world.model_copy(update=world)})
 
 
 def find_judge(name: str) -> JudgeSpec:
@@ -130,6 +137,14 @@ def task_of(spec: JudgeSpec) -> Task:
     return load_task(spec.task)
 
 
+def model_of(spec: JudgeSpec) -> ChatModel:
+    """The model that a panel calls, with room for a dossier where the panel has one."""
+    if str(spec.panel).partition(":")[0] in LOOKING:
+        # One slot, so that a dossier is read once for all the questions about it; every core, as they come in turn.
+        return load_model(spec.model, slots=1, context_tokens=TEAM_CONTEXT_TOKENS, threads=available_cores())
+    return load_model(spec.model)
+
+
 def build_judge(
     spec: JudgeSpec,
     *,
@@ -165,7 +180,8 @@ def build_judge(
         return RecordedSociety(task, read_opinions(Path(spec.opinions), task=task))
     if spec.opinions:
         recorded = "recorded" if spec.preset == "paper" else f"recorded-{spec.preset}"
-        return RecordedOpinions(task, read_opinions(Path(spec.opinions), task=task), name=recorded, rule=spec.preset)
+        rule: Literal["paper", "reference"] = "reference" if spec.preset == "reference" else "paper"
+        return RecordedOpinions(task, read_opinions(Path(spec.opinions), task=task), name=recorded, rule=rule)
     options: dict[str, object] = {"sampling": Sampling(seed=spec.seed, max_tokens=REPLY_TOKENS)}
     if name == "negotiation":
         options["preset"] = spec.preset
@@ -175,11 +191,23 @@ def build_judge(
         options |= {
             "profiles": read_profiles(spec.profiles or WORLD).profiles, "users": spec.users, "seed": spec.seed,
         }  # fmt: skip
+    if name in LOOKING:
+        options["look"] = looking()
+    if name in RETRIEVING:
+        options["retriever"] = retriever_of(spec.world)
+        options["as_of"] = spec.world.as_of
+    if name == "delphi":
+        world = spec.world
+        options |= {
+            "preset": spec.preset, "gate": world.gate, "threshold": world.threshold, "without": world.without,
+            "passages": world.passages, "allow_undated": world.allow_undated, "allowed": world.allowed or None,
+            "sampling": Sampling(seed=spec.seed, max_tokens=2 * REPLY_TOKENS),
+        }  # fmt: skip
     if name == "few_shot":
         if not spec.examples:
             raise BadInput("panel 'few_shot' needs examples: give --examples FILE with labelled posts")
         options["examples"] = read_posts(Path(spec.examples), task=task)
-    model = model or load_model(spec.model)
+    model = model or model_of(spec)
     if opened is not None:
         opened.append(model)
     ledger = run.ledger if run else Ledger(Path(spec.ledger) / "ledger.sqlite") if spec.ledger else None
@@ -197,6 +225,8 @@ def configuration_of(spec: JudgeSpec, judge: Judge, model: ChatModel | None = No
         configuration |= {"model": model.name, "seed": spec.seed}
         if spec.panel and spec.panel.startswith("society"):
             configuration["users"] = spec.users
+        if spec.panel and spec.panel.partition(":")[0] in RETRIEVING:
+            configuration["world"] = spec.world.configuration()
     return configuration
 
 

@@ -10,8 +10,7 @@ from typing import Literal
 
 from folkmoot.formats import iter_posts
 from folkmoot.models.chat import ChatModel
-from folkmoot.models.loading import load_model
-from folkmoot.recipes.judges import JudgeSpec, build_judge, check_opinions, configuration_of
+from folkmoot.recipes.judges import JudgeSpec, build_judge, check_opinions, configuration_of, model_of
 from folkmoot.records import BadInput, BadRecord, Judge, Post, Record, TooManyFailures
 from folkmoot.runs import (
     Budget,
@@ -177,7 +176,7 @@ def judge_shards(
 def load_judge(spec: JudgeSpec) -> tuple[Judge, ChatModel | None]:
     """The judge without a ledger, and its model where it calls one: bad usage shows before a run folder is made."""
     opened: list[ChatModel] = []
-    judge = build_judge(spec, model=load_model(spec.model) if spec.calls_model else None, opened=opened)
+    judge = build_judge(spec, model=model_of(spec) if spec.calls_model else None, opened=opened)
     return judge, opened[0] if opened else None
 
 

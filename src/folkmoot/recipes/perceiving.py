@@ -38,8 +38,11 @@ def perception_settings(without: Sequence[str], **values: Any) -> PerceptionSett
     """
     for part in without:
         if part not in PARTS:
-            raise BadInput(f"no part '{part}' to leave out{did_you_mean(part, list(PARTS))}; there are {', '.join(PARTS)}")
-    return PerceptionSettings(**values, **{part: False for part in without})
+            raise BadInput(
+                f"no part '{part}' to leave out{did_you_mean(part, list(PARTS))}; there are {', '.join(PARTS)}"
+            )
+    chosen: dict[str, Any] = {**values, **dict.fromkeys(without, False)}
+    return PerceptionSettings(**chosen)
 
 
 async def described(

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from folkmoot.formats import read_posts, write_posts
 from folkmoot.models.encoder import encoder_folder, load_encoder_network
+from folkmoot.models.tokens import encode_texts, load_tokenizer
 from folkmoot.records import BadInput, Record
 from folkmoot.runs.atomic import write_atomically
-from folkmoot.models.tokens import encode_texts, load_tokenizer
 from folkmoot.supervision.screening import Benchmark, Screened, ScreeningSettings, screen
 
 

@@ -1,5 +1,6 @@
 """The nouns. Post -> Observation -> Evidence -> Opinion -> Verdict -> Lesson; the Judge protocol; errors."""
 
+from folkmoot.records.anchor import POST_ANCHOR, Anchor, resolve
 from folkmoot.records.base import Record
 from folkmoot.records.canonical import bytes_hash, canonical_json, content_hash, text_hash
 from folkmoot.records.errors import (
@@ -29,6 +30,8 @@ from folkmoot.records.verdict import Sentence, Span, Verdict
 
 __all__ = [
     "CLASSIFIER",
+    "POST_ANCHOR",
+    "Anchor",
     "BadInput",
     "BadRecord",
     "BudgetReached",
@@ -62,5 +65,6 @@ __all__ = [
     "bytes_hash",
     "canonical_json",
     "content_hash",
+    "resolve",
     "text_hash",
 ]

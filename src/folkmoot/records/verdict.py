@@ -8,12 +8,14 @@ from pydantic import Field, model_validator
 
 from folkmoot.records.base import Record
 from folkmoot.records.evidence import Evidence
+from folkmoot.records.observation import Observation
 from folkmoot.records.opinion import Opinion
 from folkmoot.records.outcome import Outcome
 
 
 class Sentence(Record):
-    """One sentence of an explanation and what it rests on, such as `opinion:0` or `evidence:3`."""
+    """One sentence of an explanation and what it rests on: `opinion:0`, `evidence:3`, `observation:7`, `span:1`,
+    `post`. A sentence without an anchor is unsupported."""
 
     sentence: str
     anchors: tuple[str, ...] = ()
@@ -48,8 +50,11 @@ class Verdict(Record):
     opinions: tuple[Opinion, ...] = ()
     quorum: int = Field(default=0, ge=0)
     evidence: tuple[Evidence, ...] = ()
+    observations: tuple[Observation, ...] = ()
     spans: tuple[Span, ...] = ()
     calls: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the judge did without, and who moved whom: sentences without the post's text."""
     problem: str | None = None
     """Why there is no label, in a sentence without the post's text."""
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from folkmoot.records import BadInput, MissingExtra, Record
 from folkmoot.models.onnx_export import quantize
+from folkmoot.models.tokens import TokenIds
+from folkmoot.records import BadInput, MissingExtra, Record
 from folkmoot.students.network import TextClassifier
 from folkmoot.students.runtimes import OnnxRuntime
-from folkmoot.models.tokens import TokenIds
 
 OPSET = 17
 WORST_LOSS = 0.003

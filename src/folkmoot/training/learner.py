@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from folkmoot.models.encoder import encoder_folder, load_encoder_network
+from folkmoot.models.tokens import TOKENIZER_FILE, TokenIds, encode_texts, load_tokenizer
 from folkmoot.records import Lesson, Membership, Post, content_hash
 from folkmoot.runs.atomic import atomic_file
 from folkmoot.students.network import TextClassifier
 from folkmoot.students.runtimes import network_logits, network_vectors
-from folkmoot.models.tokens import TOKENIZER_FILE, TokenIds, encode_texts, load_tokenizer
 from folkmoot.training.examples import Examples
 from folkmoot.training.frozen import FrozenSettings, fit_head
 from folkmoot.training.losses import PnuSettings

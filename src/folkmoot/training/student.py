@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from folkmoot.models.tokens import encode_texts, load_tokenizer
 from folkmoot.records import Lesson, Post, Record, Task, content_hash
 from folkmoot.runs.atomic import write_atomically
 from folkmoot.students import Calibration, StudentCard, TextStudent
@@ -18,7 +19,6 @@ from folkmoot.students.card import Tower
 from folkmoot.students.lexical import LexicalTower
 from folkmoot.students.runtimes import load_runtime
 from folkmoot.students.text import normalise_text
-from folkmoot.models.tokens import encode_texts, load_tokenizer
 from folkmoot.training.calibration import choose_abstention, fit_platt
 from folkmoot.training.export import export_student
 from folkmoot.training.learner import Learner, Pupil

@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from folkmoot.models.tokens import TokenIds, pad
 from folkmoot.records import Record
 from folkmoot.students.network import TextClassifier
-from folkmoot.models.tokens import TokenIds, pad
 from folkmoot.training.examples import Examples
 from folkmoot.training.losses import PnuSettings, pnu
 

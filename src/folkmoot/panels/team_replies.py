@@ -1,0 +1,123 @@
+"""The forms in which the members of a Delphi team answer. What is too much is told to the server, not held against
+a reply.
+
+Confidences are whole percents: servers that constrain decoding hold an integer to its bounds, and a fraction not.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+from folkmoot.panels.reply import REASON_CHARACTERS
+from folkmoot.records import Task
+
+STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+def _form(name: str, **fields: Any) -> type[BaseModel]:
+    made: type[BaseModel] = create_model(name, __config__=STRICT, **fields)
+    return made
+
+
+def _short(characters: int) -> Any:
+    return Field(json_schema_extra={"maxLength": characters})
+
+
+def _few(items: int) -> Any:
+    return Field(json_schema_extra={"maxItems": items})
+
+
+Bearing = Literal["supports", "refutes", "background", "irrelevant"]
+
+
+class Finding(BaseModel):
+    """One thing that an analyst noticed."""
+
+    model_config = STRICT
+    claim: str = _short(160)
+    anchors: list[Annotated[str, _short(24)]] = _few(2)
+
+
+class PassageBearing(BaseModel):
+    """How one passage bears on the post's claims."""
+
+    model_config = STRICT
+    evidence: int = Field(ge=0)
+    bearing: Bearing
+
+
+class Filtered(BaseModel):
+    """The evidence filter's reply (FakeAgent, Equation 2)."""
+
+    model_config = STRICT
+    passages: list[PassageBearing] = _few(10)
+
+
+class LocatedSpan(BaseModel):
+    """A suspicious part of a clip."""
+
+    model_config = STRICT
+    start_seconds: float
+    end_seconds: float
+    why: str = _short(160)
+
+
+class Located(BaseModel):
+    """The span locator's reply (FakeAgent, the locator's prompt)."""
+
+    model_config = STRICT
+    spans: list[LocatedSpan] = _few(4)
+
+
+class CitedSentence(BaseModel):
+    """A sentence of the explanation."""
+
+    model_config = STRICT
+    sentence: str = _short(240)
+    anchors: list[Annotated[str, _short(24)]] = _few(3)
+
+
+class Synthesis(BaseModel):
+    """The synthesizer's reply (DelphiAgent)."""
+
+    model_config = STRICT
+    feedback: str = _short(REASON_CHARACTERS)
+    suggestion: str = _short(REASON_CHARACTERS)
+    terminate: bool
+
+
+class TeamReplies:
+    """The forms that name the task's labels and types."""
+
+    def __init__(self, task: Task) -> None:
+        spellings = {name.casefold(): name for name in task.label_names}
+        if len(spellings) < len(task.labels):
+            spellings = {}
+
+        def spelled(label: Any) -> Any:
+            return spellings.get(label.strip().casefold(), label) if isinstance(label, str) else label
+
+        label: Any = (Annotated[Literal[task.label_names], BeforeValidator(spelled)], ...)
+        confidence: Any = (int, Field(ge=0, le=100))
+        reason: Any = (str, _short(REASON_CHARACTERS // 2 + 100))
+        self.types = tuple(name for names in task.attribution.values() for name in names)
+        self.level: type[BaseModel] = _form(
+            "Level", findings=(list[Finding], _few(3)), label=label, confidence_percent=confidence, reason=reason
+        )
+        self.conclusion: type[BaseModel] = _form(
+            "Conclusion", label=label, confidence_percent=confidence, reason=reason
+        )
+        self.plan: type[BaseModel] = _form(
+            "Plan", label=label, confidence_percent=confidence, need_evidence=(bool, ...),
+            questions=(list[Annotated[str, _short(160)]], _few(3)), reason=reason,
+        )  # fmt: skip
+        fields: dict[str, Any] = {"label": label, "confidence_percent": confidence}
+        if self.types:
+            attributed: Any = _form(
+                "AttributedType", type=(Literal[self.types], ...), percent=(int, Field(ge=0, le=100))
+            )
+            fields["types"] = (list[attributed], _few(len(self.types)))
+        fields["explanation"] = (list[CitedSentence], _few(5))
+        self.integration: type[BaseModel] = _form("Integration", **fields)
