@@ -22,7 +22,7 @@ EXTRAS = {
         "click",
         "platformdirs",
     ],
-    "evidence": ["bm25s", "torch", "transformers", "onnx", "onnxruntime", "tokenizers", "pypdf", "trafilatura"],
+    "evidence": ["bm25s", "torch", "transformers", "onnx", "onnxruntime", "tokenizers", "pypdf", "trafilatura", "lxml-html-clean"],
     "parquet": ["pyarrow", "fsspec"],
     "ray": ["ray", "pyarrow", "fsspec"],
 }

@@ -130,9 +130,9 @@ def open_picture(path: Path, settings: PerceptionSettings) -> Any:
         with Image.open(path, formats=("PNG", "JPEG", "GIF", "WEBP", "BMP")) as picture:
             width, height = picture.size
             if width * height > settings.largest_pixels:
-                share = (settings.largest_pixels / (width * height)) ** 0.5
-                if picture.format == "JPEG":
-                    picture.draft("RGB", (int(width * share), int(height * share)))
+                if picture.format == "JPEG":  # its blocks can be decoded at a half, a quarter or an eighth
+                    scale = next((n for n in (2, 4, 8) if width * height <= settings.largest_pixels * n * n), 8)
+                    picture.draft("RGB", (width // scale, height // scale))
                 if picture.size[0] * picture.size[1] > settings.largest_pixels:
                     raise Unreadable(
                         f"it has {width:,} x {height:,} pixels; up to {settings.largest_pixels:,} are decoded"

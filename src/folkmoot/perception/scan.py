@@ -18,8 +18,10 @@ SMALL_SIDE = 160
 """Changes are measured on pictures of this size (chosen: shots show as well, at a hundredth of the work)."""
 TEXT_SAMPLE_SECONDS = 0.5
 """On-screen text is looked for so often (chosen: subtitles stay for a second and more)."""
-TEXT_CHANGE = 6.0
-"""The mean change of edges, in greys, from which a frame's text may be new (chosen on two clips)."""
+TEXT_CHANGE = 10.0
+"""The mean change of edges, in greys, in one of the tiles, from which a frame's text may be new (chosen)."""
+TILE = 20
+"""The side of a tile on the picture of 320: a line of small text fills one."""
 
 
 class Shot(NamedTuple):
@@ -101,7 +103,7 @@ def scan(path: Path, kind: str, *, seconds: float, text_frames: int, shots: bool
             next_text = last + TEXT_SAMPLE_SECONDS
             grey = to_grey(small)
             edges = edge_map(to_grey(to_pixels(decoded, largest_side=2 * SMALL_SIDE)))
-            change = 255.0 if edges_before is None else float(np.abs(edges - edges_before).mean())
+            change = 255.0 if edges_before is None else greatest_change(edges, edges_before)
             times.append(round(last, 3))
             motion.append(0.0 if before is None else float(np.abs(grey.astype(np.int16) - before).mean()))
             before = grey
@@ -130,6 +132,15 @@ def thin(candidates: Sequence[tuple[float, Frame]], most: int) -> list[tuple[flo
         return list(candidates)
     groups = np.array_split(np.arange(len(candidates)), most)
     return [max((candidates[n] for n in group), key=lambda candidate: candidate[0]) for group in groups]
+
+
+def greatest_change(edges: NDArray[np.float32], before: NDArray[np.float32]) -> float:
+    """The mean change within the tile that changes most: new text is small beside a picture."""
+    rows, columns = edges.shape[0] // TILE, edges.shape[1] // TILE
+    if rows == 0 or columns == 0:
+        return float(np.abs(edges - before).mean())
+    tiles = np.abs(edges - before)[: rows * TILE, : columns * TILE].reshape(rows, TILE, columns, TILE)
+    return float(tiles.mean(axis=(1, 3)).max())
 
 
 def edge_map(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
