@@ -22,7 +22,17 @@ EXTRAS = {
         "click",
         "platformdirs",
     ],
-    "evidence": ["bm25s", "torch", "transformers", "onnx", "onnxruntime", "tokenizers", "pypdf", "trafilatura", "lxml-html-clean"],
+    "evidence": [
+        "bm25s",
+        "torch",
+        "transformers",
+        "onnx",
+        "onnxruntime",
+        "tokenizers",
+        "pypdf",
+        "trafilatura",
+        "lxml-html-clean",
+    ],
     "parquet": ["pyarrow", "fsspec"],
     "ray": ["ray", "pyarrow", "fsspec"],
 }

@@ -29,7 +29,10 @@ PDQ_SIDE = 512
 """Pictures are made smaller before they are hashed, as PDQ's own tools do."""
 BAR_SHARE = 0.5
 """A row or column of which so much has the border's grey is a bar (chosen: a caption's letters cover less)."""
-BAR_TOLERANCE = 24
+BAR_TOLERANCE = 12
+PLAIN_SHARE = 0.95
+"""A row that is all of one grey, but for noise (chosen)."""
+LARGEST_CUT_SHARE = 0.7
 LARGEST_BAR_SHARE = 0.45
 """No more than this is cut from one side (chosen)."""
 
@@ -87,36 +90,47 @@ def pdq(pixels: NDArray[np.uint8]) -> PerceptualHash:
 
 
 def picture_hashes(pixels: NDArray[np.uint8]) -> tuple[PerceptualHash, ...]:
-    """The hash of the whole picture, and of what is left without its bars where it has any: a copy with a caption
-    above or below it still shows the same inside."""
+    """The hash of the whole picture, and of what is left without the bars that it may have: a copy with a caption above
+    or below it still shows the same inside.
+
+    A dark sky looks like a bar too, so each side is cut on its own as well as all together.
+    """
     hashes = [pdq(pixels)]
-    inside = without_bars(pixels)
-    if inside.shape != pixels.shape:
-        hashes.append(pdq(inside)._replace(region="inside"))
+    for inside in insides(pixels):
+        hashed = pdq(inside)._replace(region="inside")
+        if all(hashed.hex != other.hex for other in hashes):
+            hashes.append(hashed)
     return tuple(hashes)
 
 
-def without_bars(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture without plain bars at its sides, with or without letters in them."""
-    top, bottom = _bars(pixels)
-    left, right = _bars(np.swapaxes(pixels[top : pixels.shape[0] - bottom], 0, 1))
-    return pixels[top : pixels.shape[0] - bottom, left : pixels.shape[1] - right]
-
-
-def _bars(pixels: NDArray[np.uint8]) -> tuple[int, int]:
-    """How many rows at the top and at the bottom are a bar of the border's own grey."""
+def insides(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """The picture without plain bars at its sides, with or without letters in them, in each way that they may be cut."""
+    height, width = pixels.shape[:2]
     grey = pixels.mean(axis=2)
-    most = int(grey.shape[0] * LARGEST_BAR_SHARE)
-    found = []
-    for rows in (grey, grey[::-1]):
-        colour = float(np.median(rows[0]))
-        plain = (np.abs(rows[:most] - colour) <= BAR_TOLERANCE).mean(axis=1)
-        if plain.size == 0 or plain[0] < 0.95:
-            found.append(0)
-            continue
-        bar = plain >= BAR_SHARE
-        found.append(most if bool(bar.all()) else int(np.argmin(bar)))
-    return (0, 0) if sum(found) >= grey.shape[0] - 16 else (found[0], found[1])
+    tops, bottoms = _bars(grey), _bars(grey[::-1])
+    left, right = max(_bars(grey.T), default=0), max(_bars(grey.T[::-1]), default=0)
+    cuts = {(top, 0, 0, 0) for top in tops} | {(0, bottom, 0, 0) for bottom in bottoms}
+    if tops and bottoms:
+        cuts.add((min(tops), min(bottoms), 0, 0))
+    if left or right:
+        cuts.add((0, 0, left, right))
+    return [
+        pixels[top : height - bottom, start : width - end]
+        for top, bottom, start, end in sorted(cuts)
+        if top + bottom <= LARGEST_CUT_SHARE * height and start + end <= LARGEST_CUT_SHARE * width
+    ]
+
+
+def _bars(grey: NDArray[np.float64]) -> list[int]:
+    """How many rows from the first on may be a bar of the first rows' grey: up to where less than half of a row has
+    that grey, and up to the last row that is all of it, with letters of any size before it."""
+    colour = float(np.median(grey[:2]))
+    plain = (np.abs(grey[: int(len(grey) * LARGEST_BAR_SHARE)] - colour) <= BAR_TOLERANCE).mean(axis=1)
+    if plain.size == 0 or plain[0] < PLAIN_SHARE:
+        return []
+    strict = plain.size if bool((plain >= BAR_SHARE).all()) else int(np.argmin(plain >= BAR_SHARE))
+    wide = int(np.flatnonzero(plain >= PLAIN_SHARE)[-1]) + 1
+    return sorted({strict, wide} - {0})
 
 
 def differing_bits(a: str, b: str) -> int:
