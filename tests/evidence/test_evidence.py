@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from folkmoot.evidence import Question, Retriever, SourceDown
 from folkmoot.evidence.corpus import plain_wikitext, read_corpus
-from folkmoot.evidence.dates import iso_date
+from folkmoot.records.dates import iso_date
 from folkmoot.evidence.dense import DenseRetriever
 from folkmoot.evidence.fetching import Fetcher
 from folkmoot.evidence.fused import FusedRetriever, reciprocal_rank

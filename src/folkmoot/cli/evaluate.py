@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from folkmoot.records import Post, Verdict
+    from folkmoot.records import Post, Task, Verdict
 
 
 def evaluate(
@@ -14,6 +14,10 @@ def evaluate(
     verdicts: Annotated[Path | None, typer.Option(help="The verdicts to score.")] = None,
     judge: Annotated[str | None, typer.Option(help="A student's folder that judges the gold posts first.")] = None,
     task: Annotated[str | None, typer.Option(help="A shipped task or a TOML file, to check the labels.")] = None,
+    types: Annotated[
+        bool, typer.Option("--types", help="Also score the types of deception, with real recall; needs --task.")
+    ] = False,
+    model: Annotated[str | None, typer.Option(help="A model that rates the explanations from 1 to 5 (G-Eval).")] = None,
     report: Annotated[Path | None, typer.Option(help="Also write a report, self-contained HTML.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON, nothing else.")] = False,
 ) -> None:
@@ -52,8 +56,11 @@ def evaluate(
             report, title=f"{shown.name}: {held[0].judge if held else 'no verdicts'}", task=shown, metrics=metrics,
             verdicts=held, gold=labelled, opinions=opinions or None,
         )  # fmt: skip
+    more = further_scores(held, labelled, known_task, types=types, model=model)
     if as_json:
-        typer.echo(metrics.model_dump_json())
+        import json
+
+        typer.echo(json.dumps({**metrics.model_dump(mode="json"), **more}))
         return
     interval = metrics.interval95
     typer.echo(f"n {metrics.n}")
@@ -63,7 +70,50 @@ def evaluate(
     for name in ("roc_auc", "ece", "brier"):
         if getattr(metrics, name) is not None:
             typer.echo(f"{name} {getattr(metrics, name):.4f}")
+    say_further(more)
     typer.echo("outcomes " + ", ".join(f"{count} {name}" for name, count in metrics.outcomes.items() if count))
+
+
+def further_scores(
+    held: "list[Verdict]", gold: "list[Post]", task: "Task | None", *, types: bool, model: str | None
+) -> dict[str, Any]:
+    """What is scored only where it is asked for, or where verdicts explain themselves by anchors."""
+    from folkmoot.evaluation.attribution import score_attribution
+    from folkmoot.evaluation.grounding import ground
+    from folkmoot.records import BadInput
+
+    more: dict[str, Any] = {}
+    if types:
+        if task is None:
+            raise BadInput("--types needs the task and its types: give --task")
+        more["attribution"] = score_attribution(held, gold, task).model_dump(mode="json")
+    if any(verdict.evidence or verdict.observations for verdict in held):
+        more["grounding"] = ground(held).model_dump(mode="json")
+    if model is not None:
+        from folkmoot.recipes.explaining import rate_explanations
+
+        rated = rate_explanations(held, {post.id: post for post in gold}, model)
+        more["explanations"] = {name: rating.model_dump(mode="json") for name, rating in rated.items()}
+    return more
+
+
+def say_further(more: dict[str, Any]) -> None:
+    """Print the further scores, a line each."""
+    if "attribution" in more:
+        scores = more["attribution"]
+        for name in ("fake_recall", "real_recall", "balanced", "mean_detected", "macro_f1_of_types", "first_named"):
+            if scores[name] is not None:
+                typer.echo(f"{name} {scores[name]:.4f}")
+        for name, one in scores["per_type"].items():
+            if one["support"]:
+                typer.echo(
+                    f"type {name}: detected {one['detected']:.4f}, named {one['recall']:.4f}, n {one['support']}"
+                )
+    if more.get("grounding", {}).get("supported") is not None:
+        typer.echo(f"sentences with an anchor {more['grounding']['supported']:.4f}")
+    for name, rating in more.get("explanations", {}).items():
+        if rating["mean"] is not None:
+            typer.echo(f"{name} {rating['mean']:.2f} of 5, {rating['rated']} rated, {rating['unrated']} not")
 
 
 def warn_of_strangers(verdicts: "list[Verdict]", gold: "list[Post]") -> None:

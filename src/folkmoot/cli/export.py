@@ -110,6 +110,31 @@ def pairs(
     say({"folder": str(target), **written.model_dump()}, as_json=as_json)
 
 
+@app.command("claim-review")
+def claim_review(
+    source: Annotated[Path, typer.Option("--verdicts", help="The verdicts.")],
+    posts: Annotated[Path, typer.Option(help="The posts that they are on.")],
+    target: Target,
+    task: Annotated[str, typer.Option(help="A shipped task or a TOML file.")] = "micro_video",
+    author: Annotated[str | None, typer.Option(help="Who stands for the reviews; without it they are drafts.")] = None,
+    published: Annotated[str | None, typer.Option(help="Their date, as 2020-05-01.")] = None,
+    url: Annotated[str, typer.Option(help="The page where they are to stand.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write verdicts as ClaimReview and MediaReview JSON-LD; verdicts without a label are left out.
+
+    Example: `folkmoot export claim-review --verdicts V.jsonl --posts P.jsonl --out reviews.json`
+    """
+    from folkmoot.formats import load_task, read_posts, read_verdicts
+    from folkmoot.formats.claim_review import claim_reviews
+    from folkmoot.runs import write_atomically
+
+    held = {post.id: post for post in read_posts(posts)}
+    made = claim_reviews(read_verdicts(source), held, load_task(task), author=author, published=published, url=url)
+    write_atomically(target, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
+    say({"reviews": len(made), "file": str(target)}, as_json=as_json)
+
+
 @app.command("student")
 def student(
     folder: Annotated[Path, typer.Argument(help="A student's folder.")],

@@ -8,7 +8,13 @@ import typer
 
 
 def import_(
-    layout: Annotated[str, typer.Argument(help="hateful_memes, mami, davidson, sentiment140 or ma_vlm.")],
+    layout: Annotated[
+        str,
+        typer.Argument(
+            help="hateful_memes, mami, davidson, sentiment140, ma_vlm, wildfakebench, fakesv, fakett, fvc, mmfakebench, "
+            "mfc_bench, newsclippings, verite, five_pils, mediaeval or averitec."
+        ),
+    ],
     path: Annotated[Path, typer.Argument(help="The data set's file or folder.")],
     out: Annotated[Path, typer.Option(help="The folder that gets a JSONL file a split.")],
     option: Annotated[list[str] | None, typer.Option(help="A reader's option, such as rule=any_neither.")] = None,

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from folkmoot.evidence.dates import iso_date
 from folkmoot.evidence.passage import Passage, split_text
 from folkmoot.records import BadInput, BadRecord, MissingExtra
+from folkmoot.records.dates import iso_date
 
 LARGEST_PAGE_BYTES = 64 << 20
 """Larger HTML and PDF files are skipped (chosen)."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from folkmoot.evidence.dates import iso_date
 from folkmoot.records import Evidence, Record
+from folkmoot.records.dates import iso_date
 
 PASSAGE_CHARACTERS = 900
 """About 200 tokens, within the encoder's 256 (chosen)."""

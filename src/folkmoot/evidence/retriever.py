@@ -6,8 +6,8 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import Field, field_validator
 
-from folkmoot.evidence.dates import iso_date
 from folkmoot.records import Evidence, FolkmootError, Record
+from folkmoot.records.dates import iso_date
 
 
 class SourceDown(FolkmootError):

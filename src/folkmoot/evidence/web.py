@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from folkmoot.evidence.dates import iso_date
 from folkmoot.evidence.fetching import Fetcher
 from folkmoot.evidence.passage import Passage
 from folkmoot.evidence.retriever import Question, SourceDown
 from folkmoot.records import BadInput, BadRecord, Evidence
+from folkmoot.records.dates import iso_date
 
 TAGS = re.compile(r"<[^>]+>")
 LONGEST_QUERY = 300

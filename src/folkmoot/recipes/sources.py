@@ -10,7 +10,6 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from folkmoot.evidence.corpus import read_corpus
-from folkmoot.evidence.dates import iso_date
 from folkmoot.evidence.dense import DenseRetriever
 from folkmoot.evidence.fetching import Fetcher
 from folkmoot.evidence.fused import FusedRetriever
@@ -30,6 +29,7 @@ from folkmoot.models.sentence_encoder import SentenceEncoder
 from folkmoot.panels.dossier import PARTS
 from folkmoot.perception import PerceptionSettings, perceive_post
 from folkmoot.records import BadInput, Observation, Post, Record
+from folkmoot.records.dates import iso_date
 
 LOOKING = ("delphi", "video_of_thought", "mmd_agent")
 """Panels that look at a post's media."""

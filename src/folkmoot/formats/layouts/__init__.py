@@ -6,12 +6,36 @@ from pathlib import Path
 from typing import Any
 
 from folkmoot.formats.fields import suggestion
-from folkmoot.formats.layouts import davidson, hateful_memes, ma_vlm, mami, sentiment140
+from folkmoot.formats.layouts import (
+    averitec,
+    davidson,
+    fvc,
+    hateful_memes,
+    image_text,
+    ma_vlm,
+    mami,
+    sentiment140,
+    short_videos,
+    wildfakebench,
+)  # fmt: skip
 from folkmoot.formats.layouts.layout import Imported, Layout
 from folkmoot.records import BadInput
 
 LAYOUTS: dict[str, Layout] = {
-    module.LAYOUT.name: module.LAYOUT for module in (hateful_memes, mami, davidson, sentiment140, ma_vlm)
+    layout.name: layout
+    for layout in (
+        hateful_memes.LAYOUT,
+        mami.LAYOUT,
+        davidson.LAYOUT,
+        sentiment140.LAYOUT,
+        ma_vlm.LAYOUT,
+        wildfakebench.LAYOUT,
+        short_videos.FAKESV,
+        short_videos.FAKETT,
+        fvc.LAYOUT,
+        *image_text.ALL,
+        averitec.LAYOUT,
+    )
 }
 
 __all__ = ["LAYOUTS", "Imported", "Layout", "read_layout"]
@@ -36,6 +60,6 @@ def read_layout(name: str, path: str | Path, **options: Any) -> Imported:
     path = Path(path)
     if not path.exists():
         raise BadInput(f"cannot read {path}: no such file or folder; accepted is {layout.accepts}")
-    paths = {"root", "opinions", "train", "test", "test_labels"}
+    paths = {"root", "opinions", "train", "test", "test_labels", "visual_news"}
     given = {key: Path(value) if key in paths and value is not None else value for key, value in options.items()}
     return layout.read(path, **given)
