@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from folkmoot.evidence import Question, Retriever, SourceDown
 from folkmoot.evidence.corpus import plain_wikitext, read_corpus
-from folkmoot.records.dates import iso_date
 from folkmoot.evidence.dense import DenseRetriever
 from folkmoot.evidence.fetching import Fetcher
 from folkmoot.evidence.fused import FusedRetriever, reciprocal_rank
@@ -32,6 +31,7 @@ from folkmoot.evidence.web import (
     read_fact_checks,
 )
 from folkmoot.records import BadInput, BadRecord, Evidence
+from folkmoot.records.dates import iso_date
 
 PASSAGES = [
     Passage(
