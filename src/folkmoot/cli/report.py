@@ -13,6 +13,10 @@ def report(
     task: Annotated[str | None, typer.Option(help="A shipped task or a TOML file.")] = None,
     out: Annotated[Path, typer.Option(help="The page, self-contained HTML.")] = Path("report.html"),
     opinions: Annotated[Path | None, typer.Option(help="Recorded opinions, for the contested posts.")] = None,
+    case: Annotated[
+        str | None, typer.Option(help="A post's id: the page of its verdict alone, with frames, evidence and opinions.")
+    ] = None,
+    posts: Annotated[Path | None, typer.Option(help="The posts, for --case.")] = None,
     title: Annotated[str | None, typer.Option(help="The page's title.")] = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show the posts' texts, which are masked otherwise.")
@@ -37,9 +41,19 @@ def report(
     judged = read_verdicts(verdicts) if verdicts else held.verdicts if held else None
     if judged is None:
         raise BadInput(f"{run} holds no verdicts yet" if run else "a report needs --run, or --verdicts and --gold")
+    if case is not None:
+        from folkmoot.recipes.case_page import case_page, find_case
+        from folkmoot.runs import write_atomically
+
+        if posts is None:
+            raise BadInput("--case shows the post beside its verdict: give --posts")
+        found = find_case(judged, read_posts(posts), case)
+        write_atomically(out, case_page(*found, known, masked=not reveal))
+        typer.echo(json.dumps({"report": str(out)}) if as_json else f"report {out}")
+        return
     if gold is None and held is None:
         raise BadInput("a report needs the gold labels: give --gold")
-    posts = gold_posts([gold] if gold else held.gold if held else [], known)
+    labelled = gold_posts([gold] if gold else held.gold if held else [], known)
     source = opinions or (held.opinions if held else None)
     if source is not None and (opinions is not None or source.exists()):
         heard = read_opinions(source, task=known)
@@ -49,7 +63,7 @@ def report(
     own = held if held is not None and verdicts is None else None
     write_report(
         out, title=title or f"{known.name}: {judged[0].judge if judged else 'no verdicts'}", task=known,
-        metrics=evaluate(judged, posts, known), verdicts=judged, gold=posts, opinions=heard or None,
+        metrics=evaluate(judged, labelled, known), verdicts=judged, gold=labelled, opinions=heard or None,
         posts=read_posts(pool) if pool else (),
         rounds=own.rounds if own else None, comparison=own.comparison if own else None,
         cost=held.cost if held else None, provenance=held.provenance if held else None, masked=not reveal,

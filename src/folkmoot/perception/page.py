@@ -11,8 +11,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from folkmoot.perception.frames import frame_pictures, jpeg
-from folkmoot.perception.medium import Unreadable, kind_of, open_picture
+from folkmoot.perception.frames import choose_frames, frame_pictures, jpeg
+from folkmoot.perception.medium import Unreadable, kind_of, open_container, open_picture
 from folkmoot.perception.settings import PerceptionSettings
 from folkmoot.records import Observation, Outcome
 
@@ -45,8 +45,7 @@ def page(path: Path, observations: Sequence[Observation], settings: PerceptionSe
         css=Markup((folder / "perceived.css").read_text("utf-8")),
         duration=duration,
         frames=frames,
-        lanes=[lane for lane in (_lane(kind, title, observations, duration) for kind, title in LANES) if lane["bars"]],
-        ticks=_ticks(duration),
+        **timeline(observations, duration),
         findings=[
             {"title": FACTS[o.kind], "o": o, "wrong": o.detail.get("state") == "invalid" or o.outcome.is_failure}
             for o in observations
@@ -97,6 +96,35 @@ def _frames(path: Path, observations: Sequence[Observation], settings: Perceptio
         }
         for seconds, pixels in pictures
     ]
+
+
+def shown_frames(path: Path, settings: PerceptionSettings = PerceptionSettings()) -> list[dict[str, Any]]:
+    """The frames that stand for a medium, as base64 JPEG, chosen as `perceive` chooses; empty where it cannot be shown."""
+    try:
+        kind = kind_of(path)
+        if kind is None or kind.startswith("audio/"):
+            return []
+        if kind.startswith("image/"):
+            pictures: list[tuple[float | None, Any]] = [(None, open_picture(path, settings))]
+        else:
+            with open_container(path, kind) as container:
+                duration = float(container.duration or 0) / 1_000_000
+            chosen = choose_frames(path, kind, duration=duration, frames=settings.frames, choice=settings.frame_choice)
+            pictures = [(frame.seconds, frame.pixels) for frame in chosen]
+    except (Unreadable, OSError):
+        return []
+    import numpy as np
+
+    return [
+        {"seconds": seconds, "picture": base64.b64encode(jpeg(np.asarray(pixels), largest_side=SHOWN_SIDE)).decode()}
+        for seconds, pixels in pictures
+    ]
+
+
+def timeline(observations: Sequence[Observation], duration: float) -> dict[str, Any]:
+    """What the templates draw: `lanes` of bars, each in per cent of the duration, and `ticks` of the clock."""
+    lanes = [_lane(kind, title, observations, duration) for kind, title in LANES]
+    return {"lanes": [lane for lane in lanes if lane["bars"]], "ticks": _ticks(duration)}
 
 
 def _lane(kind: str, title: str, observations: Sequence[Observation], duration: float) -> dict[str, Any]:
