@@ -64,7 +64,7 @@ async def test_the_ledger_shows_what_was_sent_and_finds_it_again(ledger: Ledger,
     assert record is not None
     assert record.request["messages"] == asked
     assert record.request["schema"] == {"type": "object"}
-    assert record.request["sampling"] == Sampling().model_dump()
+    assert record.request["sampling"] == {k: v for k, v in Sampling().model_dump().items() if k != "frequency_penalty"}
 
 
 async def test_the_ledger_holds_a_pictures_hash_in_its_place(ledger: Ledger) -> None:

@@ -24,6 +24,8 @@ class Sampling(Record):
     top_p: float = 1.0
     max_tokens: int = Field(default=512, gt=0)
     seed: int = 0
+    frequency_penalty: float = 0.0
+    """What a token loses in log-odds each time that it was said before (OpenAI's); small models repeat themselves."""
 
 
 class Usage(Record):
@@ -59,7 +61,10 @@ def call_text(model: str, messages: Sequence[Message], schema: Schema | None, sa
 
 def call_content(messages: Sequence[Message], schema: Schema | None, sampling: Sampling) -> dict[str, Any]:
     """What a call sends, whoever the model is."""
-    return {"messages": list(messages), "schema": schema, "sampling": sampling.model_dump()}
+    drawn = sampling.model_dump()
+    if sampling.frequency_penalty == 0:
+        del drawn["frequency_penalty"]  # calls from before it was there keep their identity
+    return {"messages": list(messages), "schema": schema, "sampling": drawn}
 
 
 @runtime_checkable

@@ -36,7 +36,7 @@ RETRY_STATUSES = frozenset({408, 409, 425})
 PLAIN_CODE = re.compile(r"[\w.-]{1,64}")
 """What an error's code or type may look like to be repeated; its message may echo the post or the key."""
 
-OPTIONAL_FIELDS = ("temperature", "top_p", "seed")
+OPTIONAL_FIELDS = ("temperature", "top_p", "seed", "frequency_penalty")
 
 
 class OpenAIModel:
@@ -162,6 +162,8 @@ class OpenAIModel:
             self._max_tokens_field: sampling.max_tokens,
             "seed": sampling.seed,
         }
+        if sampling.frequency_penalty:
+            body["frequency_penalty"] = sampling.frequency_penalty
         for field in self._unsupported:
             body.pop(field, None)
         if schema is not None:

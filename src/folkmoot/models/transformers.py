@@ -121,6 +121,7 @@ class TransformersModel:
             output = model.generate(
                 input_ids=tokens["input_ids"],
                 attention_mask=tokens["attention_mask"],
+                repetition_penalty=1.0 + sampling.frequency_penalty,  # the nearest that generate() has
                 max_new_tokens=min(sampling.max_tokens, context - count),
                 pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
                 **(drawn if sampling.temperature > 0 else {"do_sample": False}),

@@ -34,7 +34,7 @@ from folkmoot.panels.dossier import Part
 from folkmoot.panels.gate import Gate, opens
 from folkmoot.panels.movement import moves
 from folkmoot.panels.prompt import load_prompt
-from folkmoot.panels.team_replies import Filtered, Located, Synthesis, TeamReplies
+from folkmoot.panels.team_replies import BRIEF, FULL, Filtered, Located, Synthesis, TeamReplies
 from folkmoot.panels.together import together
 from folkmoot.panels.vote import vote
 from folkmoot.records import (
@@ -92,6 +92,7 @@ class Delphi:
         allow_undated: bool = False,
         allowed: Sequence[str] | None = None,
         without: Sequence[Part] = (),
+        brief: bool = False,
         sampling: Sampling = LONGER,
         reasks: int = 1,
         prompts: Path | None = None,
@@ -106,6 +107,7 @@ class Delphi:
             allowed: the domains that web evidence may come from; None allows all.
             without: parts to do without: text, video, audio, evidence, refining (FakeAgent's ablations; without
                 `refining` the analyst answers one question in place of three levels and nothing is located).
+            brief: replies and observations are kept short, for small models.
         """
         if preset not in ("paper", "reference", "delphi_agent"):
             raise BadInput(f"delphi: no preset {preset!r}; there are 'paper', 'reference' and 'delphi_agent'")
@@ -121,7 +123,8 @@ class Delphi:
         self.question = Question(text="-", k=passages, as_of=as_of, allow_undated=allow_undated)
         self.allowed, self.without = allowed, frozenset(without)
         self.sampling, self.reasks = sampling, reasks
-        self.replies = TeamReplies(task)
+        self.replies = TeamReplies(task, brevity=BRIEF if brief else FULL)
+        self.observation_characters = dossier.OBSERVATION_CHARACTERS // (3 if brief else 1)
         self.prompt = load_prompt("delphi", "team", version=self.version, language=task.language, folder=prompts)
         self.correction = self.prompt.text("correction") if "correction" in self.prompt.sections else CORRECTION
         self._system = self.prompt.text("system", task=task, data_notice=DATA_NOTICE)
@@ -148,7 +151,7 @@ class Delphi:
             QUESTION_CHARACTERS
             + len(self._system)
             + len(post.text)
-            + (dossier.OBSERVATION_CHARACTERS if post.media else 0)
+            + (self.observation_characters if post.media else 0)
         )
         found = self.passages * 900 if self._retrieves else 0
         return CallPlan(
@@ -197,7 +200,8 @@ class _Case:
         wanted = [m for m in self.post.media if m.type in self.team.task.modalities]
         if wanted and self.team.look is not None:
             seen = await self.team.look(self.post.model_copy(update={"media": tuple(wanted)}))
-            self.observations, left_out = dossier.select(seen, without=self.team.without)
+            room = self.team.observation_characters
+            self.observations, left_out = dossier.select(seen, without=self.team.without, characters=room)
             if left_out:
                 self.notes.append(f"{left_out} observations did not fit and were not shown")
             self.notes += [o.text for o in self.observations if o.outcome.is_failure]

@@ -6,7 +6,7 @@ Confidences are whole percents: servers that constrain decoding hold an integer 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
@@ -32,14 +32,6 @@ def _few(items: int) -> Any:
 Bearing = Literal["supports", "refutes", "background", "irrelevant"]
 
 
-class Finding(BaseModel):
-    """One thing that an analyst noticed."""
-
-    model_config = STRICT
-    claim: str = _short(160)
-    anchors: list[Annotated[str, _short(24)]] = _few(2)
-
-
 class PassageBearing(BaseModel):
     """How one passage bears on the post's claims."""
 
@@ -52,7 +44,7 @@ class Filtered(BaseModel):
     """The evidence filter's reply (FakeAgent, Equation 2)."""
 
     model_config = STRICT
-    passages: list[PassageBearing] = _few(10)
+    passages: list[PassageBearing] = _few(5)
 
 
 class LocatedSpan(BaseModel):
@@ -61,22 +53,14 @@ class LocatedSpan(BaseModel):
     model_config = STRICT
     start_seconds: float
     end_seconds: float
-    why: str = _short(160)
+    why: str = _short(80)
 
 
 class Located(BaseModel):
     """The span locator's reply (FakeAgent, the locator's prompt)."""
 
     model_config = STRICT
-    spans: list[LocatedSpan] = _few(4)
-
-
-class CitedSentence(BaseModel):
-    """A sentence of the explanation."""
-
-    model_config = STRICT
-    sentence: str = _short(240)
-    anchors: list[Annotated[str, _short(24)]] = _few(3)
+    spans: list[LocatedSpan] = _few(2)
 
 
 class Synthesis(BaseModel):
@@ -88,10 +72,30 @@ class Synthesis(BaseModel):
     terminate: bool
 
 
+class Brevity(NamedTuple):
+    """How long things should be: told to the server, which holds a small model to it."""
+
+    claims: int
+    claim: int
+    anchors: int
+    reason: int
+    questions: int
+    sentences: int
+    sentence: int
+    types: int
+
+
+FULL = Brevity(
+    claims=3, claim=160, anchors=2, reason=REASON_CHARACTERS, questions=3, sentences=5, sentence=240, types=10
+)
+BRIEF = Brevity(claims=1, claim=60, anchors=1, reason=100, questions=1, sentences=2, sentence=120, types=3)
+"""For small models: on two cores a whole reply of a 135M model then takes some three seconds."""
+
+
 class TeamReplies:
     """The forms that name the task's labels and types."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, *, brevity: Brevity = FULL) -> None:
         spellings = {name.casefold(): name for name in task.label_names}
         if len(spellings) < len(task.labels):
             spellings = {}
@@ -101,23 +105,30 @@ class TeamReplies:
 
         label: Any = (Annotated[Literal[task.label_names], BeforeValidator(spelled)], ...)
         confidence: Any = (int, Field(ge=0, le=100))
-        reason: Any = (str, _short(REASON_CHARACTERS // 2 + 100))
+        reason: Any = (str, _short(brevity.reason))
+        anchors: Any = (list[Annotated[str, _short(16)]], _few(brevity.anchors))
+        finding: Any = _form("Finding", claim=(str, _short(brevity.claim)), anchors=anchors)
+        sentence: Any = _form("CitedSentence", sentence=(str, _short(brevity.sentence)), anchors=anchors)
         self.types = tuple(name for names in task.attribution.values() for name in names)
         self.level: type[BaseModel] = _form(
-            "Level", findings=(list[Finding], _few(3)), label=label, confidence_percent=confidence, reason=reason
+            "Level",
+            findings=(list[finding], _few(brevity.claims)),
+            label=label,
+            confidence_percent=confidence,
+            reason=reason,
         )
         self.conclusion: type[BaseModel] = _form(
             "Conclusion", label=label, confidence_percent=confidence, reason=reason
         )
         self.plan: type[BaseModel] = _form(
             "Plan", label=label, confidence_percent=confidence, need_evidence=(bool, ...),
-            questions=(list[Annotated[str, _short(160)]], _few(3)), reason=reason,
+            questions=(list[Annotated[str, _short(80)]], _few(brevity.questions)), reason=reason,
         )  # fmt: skip
         fields: dict[str, Any] = {"label": label, "confidence_percent": confidence}
         if self.types:
             attributed: Any = _form(
                 "AttributedType", type=(Literal[self.types], ...), percent=(int, Field(ge=0, le=100))
             )
-            fields["types"] = (list[attributed], _few(len(self.types)))
-        fields["explanation"] = (list[CitedSentence], _few(5))
+            fields["types"] = (list[attributed], _few(min(brevity.types, len(self.types))))
+        fields["explanation"] = (list[sentence], _few(brevity.sentences))
         self.integration: type[BaseModel] = _form("Integration", **fields)

@@ -22,6 +22,8 @@ from folkmoot.runs import Budget, Ledger, Price, RunFolder
 from folkmoot.students import card_file, open_student
 
 REPLY_TOKENS = 256
+SMALL_MODEL_PENALTY = 0.4
+"""The embedded model repeats itself for ever without (chosen on four clips: 0.2 still looped)."""
 TEAM_CONTEXT_TOKENS = 8192
 """A dossier with evidence takes more than a post (SmolLM2's own limit)."""
 PATHS = ("student", "opinions", "classifier", "examples", "ledger", "profiles")
@@ -197,11 +199,14 @@ def build_judge(
         options["retriever"] = retriever_of(spec.world)
         options["as_of"] = spec.world.as_of
     if name == "delphi":
-        world = spec.world
+        world, is_small = spec.world, spec.model.startswith("embedded")
         options |= {
             "preset": spec.preset, "gate": world.gate, "threshold": world.threshold, "without": world.without,
             "passages": world.passages, "allow_undated": world.allow_undated, "allowed": world.allowed or None,
-            "sampling": Sampling(seed=spec.seed, max_tokens=2 * REPLY_TOKENS),
+            "sampling": Sampling(
+                seed=spec.seed, max_tokens=2 * REPLY_TOKENS, frequency_penalty=SMALL_MODEL_PENALTY if is_small else 0.0
+            ),
+            "brief": is_small,
         }  # fmt: skip
     if name == "few_shot":
         if not spec.examples:
