@@ -56,6 +56,9 @@ def judge(
     snapshot: Annotated[
         Path | None, typer.Option(help="A file that keeps what was found, to replay it offline.")
     ] = None,
+    captions: Annotated[
+        bool, typer.Option("--captions", help="The panel's model also describes the frames; it must take pictures.")
+    ] = False,
     gate: Annotated[
         Literal["confidence", "need", "always", "never"] | None, typer.Option(help="When delphi retrieves; confidence.")
     ] = None,
@@ -100,7 +103,8 @@ def judge(
     given = {"panel": panel, "opinions": opinions, "task": task, "model": model, "preset": preset, "seed": seed,
              "classifier": classifier, "examples": examples, "profiles": profiles, "users": users}  # fmt: skip
     world = {"corpus": corpus, "sources": source, "search": search, "as_of": as_of, "allowed": allowed, "gate": gate,
-             "allow_undated": allow_undated or None, "snapshot": snapshot, "threshold": threshold, "without": without}  # fmt: skip
+             "allow_undated": allow_undated or None, "snapshot": snapshot, "threshold": threshold, "without": without,
+             "captions": captions or None}  # fmt: skip
     spec = with_options(find_judge(judge_name) if judge_name else JudgeSpec(), given, world, price_in, price_out)
     if run is None and "://" in out:
         raise BadInput("where --out is an address, --run names the run folder on this machine")

@@ -200,6 +200,7 @@ class _Case:
         wanted = [m for m in self.post.media if m.type in self.team.task.modalities]
         if wanted and self.team.look is not None:
             seen = await self.team.look(self.post.model_copy(update={"media": tuple(wanted)}))
+            self.calls += [call for o in seen for call in o.detail.get("calls", ())]
             room = self.team.observation_characters
             self.observations, left_out = dossier.select(seen, without=self.team.without, characters=room)
             if left_out:

@@ -193,8 +193,6 @@ def build_judge(
         options |= {
             "profiles": read_profiles(spec.profiles or WORLD).profiles, "users": spec.users, "seed": spec.seed,
         }  # fmt: skip
-    if name in LOOKING:
-        options["look"] = looking()
     if name in RETRIEVING:
         options["retriever"] = retriever_of(spec.world)
         options["as_of"] = spec.world.as_of
@@ -218,6 +216,8 @@ def build_judge(
     ledger = run.ledger if run else Ledger(Path(spec.ledger) / "ledger.sqlite") if spec.ledger else None
     if ledger is not None:
         model = keep_calls(model, ledger, budget=budget, price=spec.price)
+    if name in LOOKING:
+        options["look"] = looking(captioner=model if spec.world.captions else None)
     return build_panel(str(spec.panel), task, model, **options)
 
 

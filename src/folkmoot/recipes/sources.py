@@ -25,9 +25,11 @@ from folkmoot.evidence.web import (
     SearxngRetriever,
     SerperRetriever,
 )  # fmt: skip
+from folkmoot.models.chat import ChatModel
 from folkmoot.models.sentence_encoder import SentenceEncoder
 from folkmoot.panels.dossier import PARTS
 from folkmoot.perception import PerceptionSettings, perceive_post
+from folkmoot.perception.captions import caption
 from folkmoot.records import BadInput, Observation, Post, Record
 from folkmoot.records.dates import iso_date
 
@@ -51,6 +53,8 @@ class WorldSpec(Record):
     snapshot: str | None = None
     gate: Literal["confidence", "need", "always", "never"] | None = None
     threshold: float = Field(default=0.6, ge=0)
+    captions: bool = False
+    """The panel's own model also describes each frame that stands for a clip, where it takes pictures."""
     without: tuple[Literal["text", "video", "audio", "evidence", "refining"], ...] = ()
 
     @field_validator("as_of")
@@ -144,13 +148,24 @@ def web_retriever(name: str) -> Retriever:
 
 
 def looking(
-    settings: PerceptionSettings = PerceptionSettings(),
+    settings: PerceptionSettings = PerceptionSettings(), *, captioner: ChatModel | None = None
 ) -> Callable[[Post], Awaitable[Sequence[Observation]]]:
-    """Looks at a post's media in a thread, one post at a time: the tools take all cores by themselves."""
+    """Looks at a post's media in a thread, one post at a time: the tools take all cores by themselves.
+
+    Args:
+        captioner: describes the pictures, and the frames that stand for a clip; its calls stand in `detail.calls`.
+    """
     lock = asyncio.Semaphore(1)
 
     async def look(post: Post) -> Sequence[Observation]:
         async with lock:
-            return await asyncio.to_thread(perceive_post, post, settings)
+            seen = await asyncio.to_thread(perceive_post, post, settings)
+        if captioner is None:
+            return seen
+        described = [
+            await caption(medium, [o for o in seen if o.media == Path(medium.path).name], captioner, settings)
+            for medium in post.media
+        ]
+        return [*seen, *(observation for each in described for observation in each)]
 
     return look
