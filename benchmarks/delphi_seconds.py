@@ -57,7 +57,7 @@ def main(data: Path, pairs: int) -> None:
                 post = {
                     "id": clip.stem,
                     "text": texts.get(clip.stem, "A telescope in a cleanroom"),
-                    "media": [{"path": str(clip), "type": "video"}],
+                    "media": [{"path": str(clip.resolve()), "type": "video"}],
                 }
                 (place / "p.jsonl").write_text(json.dumps(post) + "\n")
                 out = place / "v.jsonl"

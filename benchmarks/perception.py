@@ -3,7 +3,7 @@
     python benchmarks/perception.py --data DIR
 
 - *speech*: word error rate of the embedded Whisper tiny against the known words of two clips.
-- *on-screen text*: ten known lines burnt into each real clip, one every clip's tenth, in three sizes: the share found
+- *on-screen text*: ten known lines burnt into each real clip, one every clip's tenth, in two sizes: the share found
   (four fifths of the signs right) and found at the right time (within a second). And the lines that a person reads in
   one real clip.
 - *content credentials*: each sample picture's state, and a tampered copy's.
@@ -116,7 +116,7 @@ def on_screen(data: Path) -> None:
         data / "speech_samples" / "media" / "nasa_13013.mp4",
     ]
     quiet = {"speech": False, "sound": False, "faces": False, "hashes": False, "events": False}
-    for height in (24, 36, 56):
+    for height in (24, 36):
         found = timely = total = 0
         for clip in clips:
             with tempfile.TemporaryDirectory() as folder:

@@ -290,3 +290,14 @@ def test_a_plan_counts_the_steps() -> None:
     assert (plan.calls_min, plan.calls_max) == (6, 8)
     assert build_panel("delphi", MANNERS, ScriptedModel([])).plan(Post(id="p")).calls_max == 7
     assert model.requests == []
+
+
+async def test_a_brief_team_has_the_planner_conclude_and_shows_less() -> None:
+    judge, model = team(brief=True)
+    verdict = await judge.judge(CLIP)
+    assert verdict.label == "misinformation"
+    assert asked(model) == ["aigc", "consistency", "bias", "plan", "filter", "locate", "integrate"]
+    assert judge.plan(CLIP).calls_max == 7
+    assert TASK.policy.strip()[:40] not in model.requests[0].messages[0]["content"]
+    limits = model.requests[0].schema["properties"]["findings"]
+    assert (limits["maxItems"], limits["items"]["properties"]["claim"]["maxLength"]) == (1, 60)

@@ -107,7 +107,7 @@ class Delphi:
             allowed: the domains that web evidence may come from; None allows all.
             without: parts to do without: text, video, audio, evidence, refining (FakeAgent's ablations; without
                 `refining` the analyst answers one question in place of three levels and nothing is located).
-            brief: replies and observations are kept short, for small models.
+            brief: replies and observations are kept short and the planner draws the conclusion, for small models.
         """
         if preset not in ("paper", "reference", "delphi_agent"):
             raise BadInput(f"delphi: no preset {preset!r}; there are 'paper', 'reference' and 'delphi_agent'")
@@ -123,11 +123,14 @@ class Delphi:
         self.question = Question(text="-", k=passages, as_of=as_of, allow_undated=allow_undated)
         self.allowed, self.without = allowed, frozenset(without)
         self.sampling, self.reasks = sampling, reasks
+        self.brief = brief
         self.replies = TeamReplies(task, brevity=BRIEF if brief else FULL)
         self.observation_characters = dossier.OBSERVATION_CHARACTERS // (3 if brief else 1)
         self.prompt = load_prompt("delphi", "team", version=self.version, language=task.language, folder=prompts)
         self.correction = self.prompt.text("correction") if "correction" in self.prompt.sections else CORRECTION
-        self._system = self.prompt.text("system", task=task, data_notice=DATA_NOTICE)
+        # A small model reads slowly and is not helped by a page of policy.
+        told = task.model_copy(update={"policy": ""}) if brief else task
+        self._system = self.prompt.text("system", task=told, data_notice=DATA_NOTICE)
 
     @property
     def name(self) -> str:
@@ -142,7 +145,7 @@ class Delphi:
 
     def plan(self, post: Post) -> CallPlan:
         """The calls of the fewest and of the most steps; re-asks come on top."""
-        analysis = 1 if "refining" in self.without else len(LEVELS) + 1
+        analysis = 1 if "refining" in self.without else len(LEVELS) + (0 if self.brief else 1)
         located = 0 if "refining" in self.without else 1
         talk = self.rounds * (len(CHECKERS) + 1) - 1 if self.preset == "delphi_agent" else 1
         fewest = analysis + 1 + (len(CHECKERS) if self.preset == "delphi_agent" else 1)
@@ -218,6 +221,8 @@ class _Case:
             *(self._ask(f"content_analyst_{level}", level, self.team.replies.level) for level in LEVELS)
         )
         self.opinions += [told.opinion for told in levels]
+        if self.team.brief:
+            return list(levels)  # the planner draws the conclusion in the same call
         concluded = await self._ask(
             "content_analyst", "conclude", self.team.replies.conclusion, rationales=self._rationales(levels)
         )

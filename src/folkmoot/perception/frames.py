@@ -74,23 +74,27 @@ def candidate_seconds(duration: float, *, frames: int, choice: str) -> tuple[tup
     return tuple(tuple(map(float, group)) for group in np.split(times, frames))
 
 
-def choose_frames(path: Path, kind: str, *, duration: float, frames: int, choice: str) -> tuple[Frame, ...]:
+def choose_frames(
+    path: Path, kind: str, *, duration: float, frames: int, choice: str, seen: Sequence[Frame] = ()
+) -> tuple[Frame, ...]:
     """The frames that stand for the video, in the order of time, each once.
+
+    Args:
+        seen: the frames at the candidates' times, where a pass over the video has them already.
 
     Raises:
         Unreadable: not one frame can be decoded.
     """
     groups = candidate_seconds(duration, frames=frames, choice=choice)
-    seen = {frame.seconds: frame for frame in _frames_at(path, kind, [t for group in groups for t in group])}
+    found = seen or _frames_at(path, kind, [t for group in groups for t in group])
+    by_time = {frame.seconds: frame for frame in found}
     chosen: dict[float, Frame] = {}
-    wanted = sorted(seen)
-    for n, group in enumerate(groups):
+    for n in range(len(groups)):
         start, end = n * duration / frames, (n + 1) * duration / frames
-        inside = [seen[t] for t in wanted if start <= t < end or (n == len(groups) - 1 and t >= start)]
+        inside = [f for t, f in sorted(by_time.items()) if start <= t < end or (n == len(groups) - 1 and t >= start)]
         if inside:
             best = max(inside, key=lambda frame: frame.quality)
             chosen[best.seconds] = best
-        del group
     if not chosen:
         raise Unreadable("no frame of it can be decoded")
     return tuple(chosen[seconds] for seconds in sorted(chosen))

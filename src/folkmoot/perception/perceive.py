@@ -18,7 +18,7 @@ from folkmoot.perception.settings import PerceptionSettings
 from folkmoot.records import Media, MissingExtra, Observation, Outcome, Post, Record, text_hash
 from folkmoot.runs.atomic import write_atomically
 
-PERCEIVED = 1
+PERCEIVED = 2
 """Raised when the same file would be described otherwise, so that no old result is taken for a new one."""
 PYTHON_AV = "av"
 
@@ -190,9 +190,16 @@ def _video(path: Path, kind: str, settings: PerceptionSettings) -> list[Observat
                                  outcome=Outcome.MEDIA_MISSING))  # fmt: skip
     else:
         looked = _part("shot", av_name(), lambda: ())
+        groups = frames.candidate_seconds(duration, frames=settings.frames, choice=settings.frame_choice)
+        wanted = [t for group in groups for t in group] if 0 < duration <= settings.scan_seconds else []
         try:
             seen = scan(
-                path, kind, seconds=settings.scan_seconds, text_frames=settings.ocr_frames, shots=settings.shots
+                path,
+                kind,
+                seconds=settings.scan_seconds,
+                text_frames=settings.ocr_frames,
+                shots=settings.shots,
+                wanted=wanted,
             )
         except Unreadable as error:
             looked = [Observation(kind="shot", text=f"{error}.", tool=av_name(), outcome=Outcome.MEDIA_MISSING)]
@@ -209,7 +216,8 @@ def _video(path: Path, kind: str, settings: PerceptionSettings) -> list[Observat
                     end_seconds=seen.watched_seconds,
                 )
                 found += _read(seen, texts)
-        found += _part("frame", av_name(), lambda: _shown(path, kind, duration, settings))
+        wanted_frames = seen.wanted_frames if seen is not None else ()
+        found += _part("frame", av_name(), lambda: _shown(path, kind, duration, settings, wanted_frames))
     if subtitles:
         found += _part("subtitle", av_name(), lambda: _subtitles(path, kind, settings))
     samples = None
@@ -261,12 +269,14 @@ def _read(seen: Scan, texts: tuple[reading.OnScreen, ...]) -> list[Observation]:
     return found
 
 
-def _shown(path: Path, kind: str, duration: float, settings: PerceptionSettings) -> list[Observation]:
+def _shown(
+    path: Path, kind: str, duration: float, settings: PerceptionSettings, seen: tuple[frames.Frame, ...]
+) -> list[Observation]:
     if duration <= 0:
         raise Unreadable("the video has no length")
     found: list[Observation] = []
     for frame in frames.choose_frames(
-        path, kind, duration=duration, frames=settings.frames, choice=settings.frame_choice
+        path, kind, duration=duration, frames=settings.frames, choice=settings.frame_choice, seen=seen
     ):
         height, width = frame.pixels.shape[:2]
         found.append(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from folkmoot.perception.frames import Frame, to_grey, to_pixels
+from folkmoot.perception.frames import Frame, frame_quality, to_grey, to_pixels
 from folkmoot.perception.medium import Unreadable, decoding_errors, open_container, reason
 from folkmoot.records import MissingExtra
 
@@ -39,6 +39,8 @@ class Scan(NamedTuple):
     shots: tuple[Shot, ...]
     text_frames: tuple[Frame, ...]
     """The frames whose text is to be read, in order; each stands for the time up to the next."""
+    wanted_frames: tuple[Frame, ...]
+    """The frames at the wanted times."""
     text_samples: int
     """How many frames could have had new text; more than `text_frames` where the limit left some out."""
     watched_seconds: float
@@ -46,8 +48,13 @@ class Scan(NamedTuple):
     """Why the pass ended before its limit, where the file broke off."""
 
 
-def scan(path: Path, kind: str, *, seconds: float, text_frames: int, shots: bool = True) -> Scan:
+def scan(
+    path: Path, kind: str, *, seconds: float, text_frames: int, shots: bool = True, wanted: Sequence[float] = ()
+) -> Scan:
     """What one pass over the first `seconds` of the video sees.
+
+    Args:
+        wanted: times whose frames are kept, so that nobody has to seek for them again.
 
     Shots are those of PySceneDetect's content detector with its own threshold.
 
@@ -72,6 +79,7 @@ def scan(path: Path, kind: str, *, seconds: float, text_frames: int, shots: bool
     before: NDArray[np.uint8] | None = None
     edges_before: NDArray[np.float32] | None = None
     next_text, last = 0.0, 0.0
+    waiting, caught = sorted(wanted), []
     with container:
         if not container.streams.video:
             raise Unreadable("it has no video track")
@@ -92,6 +100,10 @@ def scan(path: Path, kind: str, *, seconds: float, text_frames: int, shots: bool
             if last > seconds:
                 break
             seconds_of.append(last)
+            if waiting and last + 1e-6 >= waiting[0]:
+                pixels = to_pixels(decoded)
+                caught.append(Frame(round(last, 3), pixels, frame_quality(to_grey(pixels))))
+                waiting = [time for time in waiting if time > last + 1e-6]
             small = to_pixels(decoded, largest_side=SMALL_SIDE)
             if detector is not None and timecode is not None:
                 cuts += [
@@ -120,6 +132,7 @@ def scan(path: Path, kind: str, *, seconds: float, text_frames: int, shots: bool
         tuple(round(value, 3) for value in motion),
         found if shots else (),
         tuple(frame for _, frame in kept),
+        tuple(caught),
         len(candidates),
         round(last, 3),
         problem,

@@ -15,6 +15,7 @@ from folkmoot.models.cores import available_cores
 from folkmoot.models.loading import keep_calls, load_model
 from folkmoot.panels import PANELS, RecordedOpinions, build_panel
 from folkmoot.panels.society import RecordedSociety
+from folkmoot.perception import PerceptionSettings
 from folkmoot.recipes.sources import LOOKING, RETRIEVING, WorldSpec, looking, retriever_of
 from folkmoot.recipes.toml_file import read_toml
 from folkmoot.records import BadInput, BadRecord, Judge, Record, Task
@@ -22,6 +23,8 @@ from folkmoot.runs import Budget, Ledger, Price, RunFolder
 from folkmoot.students import card_file, open_student
 
 REPLY_TOKENS = 256
+BRIEF_LOOK = PerceptionSettings(ocr_frames=8)
+"""Fewer frames read for text, where a third of the observations is shown."""
 SMALL_MODEL_PENALTY = 0.4
 """The embedded model repeats itself for ever without (chosen on four clips: 0.2 still looped)."""
 TEAM_CONTEXT_TOKENS = 8192
@@ -217,7 +220,8 @@ def build_judge(
     if ledger is not None:
         model = keep_calls(model, ledger, budget=budget, price=spec.price)
     if name in LOOKING:
-        options["look"] = looking(captioner=model if spec.world.captions else None)
+        settings = BRIEF_LOOK if spec.model.startswith("embedded") else PerceptionSettings()
+        options["look"] = looking(settings, captioner=model if spec.world.captions else None)
     return build_panel(str(spec.panel), task, model, **options)
 
 
