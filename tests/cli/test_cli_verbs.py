@@ -88,11 +88,13 @@ def test_help_imports_nothing_that_is_slow() -> None:
         "import sys; sys.argv = ['folkmoot', '--help']\nfrom folkmoot.cli import main\n"
         f"try:\n    main()\nexcept SystemExit:\n    print([m for m in {heavy} if m in sys.modules], file=sys.stderr)"
     )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert told.stderr.strip() == "[]"
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime - before.ru_utime < 0.5  # seconds of CPU, so that a busy machine does not count
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert told.stderr.strip() == "[]"
+        seconds.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before.ru_utime)
+    assert min(seconds) < 0.5  # seconds of CPU, the best of three, so that a busy machine does not count
 
 
 def test_the_version_is_told(capsys: Capture) -> None:
