@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from folkmoot.models.chat import ChatModel, Message, Sampling
 from folkmoot.models.media_parts import media_parts
-from folkmoot.models.structured import CORRECTION, ask
+from folkmoot.models.structured import ask
 from folkmoot.models.untrusted import DATA_NOTICE, data_block
-from folkmoot.panels.prompt import load_prompt
+from folkmoot.panels.prompt import correction_of, load_prompt
 from folkmoot.records import Opinion, Outcome, Post, Task
 
 SAMPLING = Sampling(temperature=0.0, seed=0, max_tokens=256)
@@ -83,8 +83,7 @@ class Agent:
         self.sampling, self.reasks = sampling, reasks
         self.prompt = load_prompt(panel, role or name, version=version, language=task.language, folder=prompts)
         self._system = self.prompt.text("system", task=task, data_notice=DATA_NOTICE, persona=persona)
-        translated = "correction" in self.prompt.sections
-        self._correction = self.prompt.text("correction") if translated else CORRECTION
+        self._correction = correction_of(self.prompt)
 
     def messages(self, section: str, shown: Shown, **slots: Any) -> list[Message]:
         """The conversation in which `section` of the prompt is asked. Anybody's text in a slot is a data block."""

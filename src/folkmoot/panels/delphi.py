@@ -15,7 +15,7 @@ a failed step is an outcome and a note, never a finding.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from folkmoot.evidence.guarded import GuardedRetriever
 from folkmoot.evidence.retriever import Question, Retriever, SourceDown
 from folkmoot.models.chat import ChatModel, Message, Sampling
-from folkmoot.models.structured import CORRECTION, Answer, ask
+from folkmoot.models.structured import Answer, ask
 from folkmoot.models.untrusted import DATA_NOTICE, data_block
 from folkmoot.panels import dossier
 from folkmoot.panels.agent import CHARACTERS_PER_TOKEN, SAMPLING
@@ -33,7 +33,8 @@ from folkmoot.panels.conclusion import conclude
 from folkmoot.panels.dossier import Part
 from folkmoot.panels.gate import Gate, opens
 from folkmoot.panels.movement import moves
-from folkmoot.panels.prompt import load_prompt
+from folkmoot.panels.prompt import correction_of, load_prompt
+from folkmoot.panels.sequence import Look
 from folkmoot.panels.team_replies import BRIEF, FULL, Filtered, Located, Synthesis, TeamReplies
 from folkmoot.panels.together import together
 from folkmoot.panels.vote import vote
@@ -51,7 +52,7 @@ from folkmoot.records import (
     Task,
     Verdict,
     resolve,
-)  # fmt: skip
+)
 
 LONGER = SAMPLING.model_copy(update={"max_tokens": 512})  # the paper's limit
 THRESHOLD = 0.6  # the authors' code before its demo version
@@ -59,7 +60,6 @@ QUESTION_CHARACTERS = 2400  # about what a question and the analysis before it t
 PASSAGES = 5  # the paper's K
 CHECKERS = ("optimist", "analyst", "critic")
 LEVELS = ("aigc", "consistency", "bias")
-Look = Callable[[Post], Awaitable[Sequence[Observation]]]
 Preset = Literal["paper", "reference", "delphi_agent"]
 
 
@@ -68,7 +68,6 @@ class Told(NamedTuple):
 
     opinion: Opinion
     reply: Any
-    problem: str
 
 
 class Delphi:
@@ -127,7 +126,7 @@ class Delphi:
         self.replies = TeamReplies(task, brevity=BRIEF if brief else FULL)
         self.observation_characters = dossier.OBSERVATION_CHARACTERS // (3 if brief else 1)
         self.prompt = load_prompt("delphi", "team", version=self.version, language=task.language, folder=prompts)
-        self.correction = self.prompt.text("correction") if "correction" in self.prompt.sections else CORRECTION
+        self.correction = correction_of(self.prompt)
         # A small model reads slowly and is not helped by a page of policy.
         told = task.model_copy(update={"policy": ""}) if brief else task
         self._system = self.prompt.text("system", task=told, data_notice=DATA_NOTICE)
@@ -340,24 +339,23 @@ class _Case:
             reasks=self.team.reasks, correction=self.team.correction,
         )  # fmt: skip
         self.calls += answer.calls
-        problem = f"{agent}: {answer.problem}" if answer.problem else ""
-        if problem:
-            self.problems.append(problem)
+        if answer.problem:
+            self.problems.append(f"{agent}: {answer.problem}")
         if answer.value is None:
-            return Told(Opinion(agent=agent, round=round, outcome=answer.outcome, calls=answer.calls), None, problem)
+            return Told(Opinion(agent=agent, round=round, outcome=answer.outcome, calls=answer.calls), None)
         said = answer.value.model_dump()
         if "label" not in said:  # a member who looks for something and has no vote
             opinion = Opinion(
                 agent=agent, round=round, outcome=Outcome.ABSTAINED, rationale=_aside(answer.value), calls=answer.calls
             )
-            return Told(opinion, answer.value, problem)
+            return Told(opinion, answer.value)
         reason = said.get("reason") or " ".join(
             sentence["sentence"].strip() for sentence in said.get("explanation", [])
         )
         return Told(
             Opinion(agent=agent, round=round, label=said["label"], confidence=said["confidence_percent"] / 100, rationale=reason.strip(),
                     calls=answer.calls),
-            answer.value, problem,
+            answer.value,
         )  # fmt: skip
 
     def _messages(self, section: str, **slots: Any) -> list[Message]:

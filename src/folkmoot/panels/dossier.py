@@ -15,7 +15,7 @@ PARTS: tuple[Part, ...] = ("text", "video", "audio", "evidence", "refining")
 
 HEARD = frozenset({"speech", "sound", "sound_caption", "subtitle"})
 NEVER_SHOWN = frozenset({"hash", "shot", "faces", "frame"})
-"""Of use to programs alone; what matters of them stands in other observations (`faces` is told as a sum)."""
+"""Of use to programs and to the page alone."""
 FIRST = ("match", "provenance", "media", "container", "caption", "sound_caption", "event", "subtitle", "speech", "ocr")
 """What is kept first where not everything fits."""
 OBSERVATION_CHARACTERS = 4000

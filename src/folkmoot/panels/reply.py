@@ -20,15 +20,8 @@ def reply_form(task: Task, *, reason_first: bool = False) -> type[BaseModel]:
     Args:
         reason_first: the reason is written before the label, so that it can lead to it (chain of thought).
     """
-    spellings = {name.casefold(): name for name in task.label_names}
-    if len(spellings) < len(task.labels):  # labels that differ in case only must be met exactly
-        spellings = {}
-
-    def spelled_as_in_the_task(label: Any) -> Any:
-        return spellings.get(label.strip().casefold(), label) if isinstance(label, str) else label
-
     fields: dict[str, Any] = {
-        "label": (Annotated[Literal[task.label_names], BeforeValidator(spelled_as_in_the_task)], ...),
+        "label": label_field(task),
         "confidence": (float, Field(ge=0, le=1)),
         "reason": (str, Field(json_schema_extra={"maxLength": REASON_CHARACTERS})),
     }
@@ -37,3 +30,15 @@ def reply_form(task: Task, *, reason_first: bool = False) -> type[BaseModel]:
         "Reply", __config__=ConfigDict(extra="forbid", frozen=True), **{name: fields[name] for name in order}
     )
     return form
+
+
+def label_field(task: Task) -> Any:
+    """The field of a form that holds a label of the task, in whatever case and with whatever outer spaces."""
+    spellings = {name.casefold(): name for name in task.label_names}
+    if len(spellings) < len(task.labels):  # labels that differ in case only must be met exactly
+        spellings = {}
+
+    def spelled_as_in_the_task(label: Any) -> Any:
+        return spellings.get(label.strip().casefold(), label) if isinstance(label, str) else label
+
+    return (Annotated[Literal[task.label_names], BeforeValidator(spelled_as_in_the_task)], ...)

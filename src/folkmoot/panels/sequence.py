@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from folkmoot.models.chat import ChatModel, Sampling
-from folkmoot.models.structured import CORRECTION, Answer, ask
+from folkmoot.models.structured import Answer, ask
 from folkmoot.models.untrusted import DATA_NOTICE
 from folkmoot.panels import dossier
 from folkmoot.panels.agent import CHARACTERS_PER_TOKEN, SAMPLING
-from folkmoot.panels.prompt import load_prompt
+from folkmoot.panels.prompt import correction_of, load_prompt
 from folkmoot.panels.team_replies import TeamReplies
 from folkmoot.records import CallPlan, Observation, Opinion, Outcome, Post, Task
 
@@ -57,7 +57,7 @@ class Sequential:
         self.sampling, self.reasks = sampling, reasks
         self.replies = TeamReplies(task)
         self.prompt = load_prompt(self.panel, "judge", version=self.version, language=task.language, folder=prompts)
-        self.correction = self.prompt.text("correction") if "correction" in self.prompt.sections else CORRECTION
+        self.correction = correction_of(self.prompt)
         self._system = self.prompt.text("system", task=task, data_notice=DATA_NOTICE)
 
     @property

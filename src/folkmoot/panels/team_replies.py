@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from folkmoot.panels.reply import REASON_CHARACTERS
+from folkmoot.panels.reply import REASON_CHARACTERS, label_field
 from folkmoot.records import Task
 
 STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -96,14 +96,7 @@ class TeamReplies:
     """The forms that name the task's labels and types."""
 
     def __init__(self, task: Task, *, brevity: Brevity = FULL) -> None:
-        spellings = {name.casefold(): name for name in task.label_names}
-        if len(spellings) < len(task.labels):
-            spellings = {}
-
-        def spelled(label: Any) -> Any:
-            return spellings.get(label.strip().casefold(), label) if isinstance(label, str) else label
-
-        label: Any = (Annotated[Literal[task.label_names], BeforeValidator(spelled)], ...)
+        label = label_field(task)
         confidence: Any = (int, Field(ge=0, le=100))
         reason: Any = (str, _short(brevity.reason))
         anchors: Any = (list[Annotated[str, _short(16)]], _few(brevity.anchors))

@@ -1,7 +1,7 @@
 """Long-tail events: rare, short moments that may decide, written out as text so that no summary loses them.
 
 Paper: MODF-SIR (arXiv 2606.12018) has a model name them; here they are found by measurement, in a pass that costs no
-call: a burst of motion, a jump in loudness, text that flashes by, a word that is heard once between long silences.
+call: a burst of motion, a jump in loudness, text that flashes by, a shot of a few frames.
 """
 
 from __future__ import annotations

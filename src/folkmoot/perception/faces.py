@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from folkmoot.perception.frames import to_grey
+from folkmoot.perception.frames import shrunk, to_grey
 from folkmoot.records import MissingExtra
 
 SIDE = 640
@@ -52,12 +52,8 @@ def find_faces(pixels: NDArray[np.uint8]) -> tuple[Face, ...]:
     Raises:
         MissingExtra: OpenCV is not installed.
     """
-    from PIL import Image
-
-    scale = max(1.0, max(pixels.shape[:2]) / SIDE)
-    height, width = pixels.shape[:2]
-    small = Image.fromarray(to_grey(pixels)).resize((max(1, round(width / scale)), max(1, round(height / scale))))
+    small, scale = shrunk(to_grey(pixels), largest_side=SIDE)
     with _looking:
-        found = _finder().detectMultiScale(np.asarray(small), 1.1, NEIGHBOURS, minSize=(SMALLEST, SMALLEST))
+        found = _finder().detectMultiScale(small, 1.1, NEIGHBOURS, minSize=(SMALLEST, SMALLEST))
     boxes = [tuple(round(float(v) * scale, 1) for v in (x, y, x + w, y + h)) for x, y, w, h in found]
     return tuple(Face((box[0], box[1], box[2], box[3])) for box in sorted(boxes))

@@ -132,6 +132,18 @@ def to_pixels(frame: Any, *, largest_side: int = LARGEST_SIDE) -> NDArray[np.uin
     return pixels
 
 
+def shrunk(pixels: NDArray[np.uint8], *, largest_side: int) -> tuple[NDArray[np.uint8], float]:
+    """A picture, grey or RGB, with no side longer than `largest_side`, and what its coordinates are to be multiplied by."""
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    scale = max(1.0, max(height, width) / largest_side)
+    if scale == 1:
+        return pixels, scale
+    small = Image.fromarray(pixels).resize((max(1, round(width / scale)), max(1, round(height / scale))))
+    return np.asarray(small), scale
+
+
 def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB -> grey by ITU-R BT.601's weights."""
     grey: NDArray[np.uint8] = np.rint(

@@ -13,12 +13,12 @@ from folkmoot.perception.hashes import HashBank, Known, Match, PerceptualHash
 from folkmoot.records import Observation, Post
 
 
-def hashes_of(observations: Sequence[Observation], media: str | None = None) -> tuple[PerceptualHash, ...]:
-    """The perceptual hashes among the observations, of one medium where it is named."""
+def hashes_of(observations: Sequence[Observation]) -> tuple[PerceptualHash, ...]:
+    """The perceptual hashes among the observations."""
     return tuple(
         PerceptualHash(o.detail["pdq"], o.detail["quality"], o.detail["region"])
         for o in observations
-        if o.kind == "hash" and (media is None or o.media == media)
+        if o.kind == "hash"
     )
 
 

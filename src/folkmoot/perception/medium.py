@@ -12,7 +12,8 @@ from typing import Any
 
 from folkmoot.models.media_parts import sniffed_type
 from folkmoot.perception.settings import PerceptionSettings
-from folkmoot.records import Media, MissingExtra, bytes_hash
+from folkmoot.records import Media, MissingExtra
+from folkmoot.runs.manifest import input_hash
 
 CONTAINERS = {
     "video/mp4": "mp4", "video/webm": "matroska", "video/avi": "avi", "video/x-flv": "flv", "video/mpeg": "mpegts",
@@ -68,19 +69,9 @@ def check(medium: Media, settings: PerceptionSettings) -> str:
             "its first bytes are of no known medium. Accepted: PNG, JPEG, GIF, WebP, BMP; MP4, WebM, Matroska, AVI, "
             "FLV, MPEG-TS; WAV, MP3, FLAC, Ogg, AAC"
         )
-    if medium.sha256 is not None and content_sha256(path) != medium.sha256:
+    if medium.sha256 is not None and input_hash(path, path.name) != medium.sha256:
         raise Unreadable("its SHA-256 is not the one that the post names")
     return kind
-
-
-def content_sha256(path: Path) -> str:
-    """The SHA-256 of the file's bytes, read in pieces."""
-    import hashlib
-
-    if path.stat().st_size < 1 << 24:
-        return bytes_hash(path.read_bytes())
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_container(path: Path, kind: str) -> Any:

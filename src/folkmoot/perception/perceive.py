@@ -12,15 +12,15 @@ from pathlib import Path
 
 from folkmoot.models.weights import cache_folder
 from folkmoot.perception import events, faces, frames, hashes, hearing, provenance, reading
-from folkmoot.perception.medium import Unreadable, check, content_sha256, open_container, open_picture
+from folkmoot.perception.medium import Unreadable, check, open_container, open_picture
 from folkmoot.perception.scan import Scan, scan
 from folkmoot.perception.settings import PerceptionSettings
 from folkmoot.records import Media, MissingExtra, Observation, Outcome, Post, Record, text_hash
 from folkmoot.runs.atomic import write_atomically
+from folkmoot.runs.manifest import input_hash
 
 PERCEIVED = 2
 """Raised when the same file would be described otherwise, so that no old result is taken for a new one."""
-PYTHON_AV = "av"
 
 
 class _Kept(Record):
@@ -46,7 +46,7 @@ def perceive(
     except Unreadable as error:
         return (_missing("media", medium, f"Reading {path.name}: {error}."),)
     folder = cache or cache_folder() / "perception"
-    key = text_hash(f"{content_sha256(path)}\n{settings.hash}\n{tools(settings)}")
+    key = text_hash(f"{input_hash(path, path.name)}\n{settings.hash}\n{tools(settings)}")
     kept = folder / key[:2] / f"{key}.json"
     if kept.is_file():
         observations = _Kept.from_line(kept.read_bytes()).observations
@@ -92,7 +92,7 @@ def tools(settings: PerceptionSettings) -> str:
 def av_name() -> str:
     """PyAV and its version."""
     try:
-        return f"pyav {importlib.metadata.version(PYTHON_AV)}"
+        return f"pyav {importlib.metadata.version('av')}"
     except importlib.metadata.PackageNotFoundError:
         raise MissingExtra("Looking at video and sound", "media") from None
 
@@ -189,7 +189,6 @@ def _video(path: Path, kind: str, settings: PerceptionSettings) -> list[Observat
         found.append(Observation(kind="frame", text="There is no video track.", tool=av_name(),
                                  outcome=Outcome.MEDIA_MISSING))  # fmt: skip
     else:
-        looked = _part("shot", av_name(), lambda: ())
         groups = frames.candidate_seconds(duration, frames=settings.frames, choice=settings.frame_choice)
         wanted = [t for group in groups for t in group] if 0 < duration <= settings.scan_seconds else []
         try:
@@ -202,11 +201,10 @@ def _video(path: Path, kind: str, settings: PerceptionSettings) -> list[Observat
                 wanted=wanted,
             )
         except Unreadable as error:
-            looked = [Observation(kind="shot", text=f"{error}.", tool=av_name(), outcome=Outcome.MEDIA_MISSING)]
-        found += looked
+            found.append(Observation(kind="shot", text=f"{error}.", tool=av_name(), outcome=Outcome.MEDIA_MISSING))
         if seen is not None:
             duration = duration or seen.watched_seconds
-            found += _watched(seen, settings)
+            found += _watched(seen)
             if settings.ocr:
                 texts = reading.merge(
                     [
@@ -237,7 +235,7 @@ def _video(path: Path, kind: str, settings: PerceptionSettings) -> list[Observat
     return found
 
 
-def _watched(seen: Scan, settings: PerceptionSettings) -> list[Observation]:
+def _watched(seen: Scan) -> list[Observation]:
     found = [
         Observation(kind="shot", text=f"Shot {number} of {len(seen.shots)}.", start_seconds=shot.start_seconds,
                     end_seconds=shot.end_seconds, tool=f"scenedetect {importlib.metadata.version('scenedetect')}")

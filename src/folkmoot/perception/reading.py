@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from folkmoot.perception.frames import Frame
+from folkmoot.perception.frames import Frame, shrunk
 from folkmoot.records import MissingExtra
 
 Box = tuple[float, float, float, float]
@@ -74,13 +74,7 @@ def read_text(pixels: NDArray[np.uint8], *, confidence: float) -> tuple[Line, ..
     Raises:
         MissingExtra: RapidOCR is not installed.
     """
-    scale = max(1.0, max(pixels.shape[:2]) / LARGEST_SIDE)
-    if scale > 1:
-        from PIL import Image
-
-        height, width = pixels.shape[:2]
-        small = Image.fromarray(pixels).resize((max(1, round(width / scale)), max(1, round(height / scale))))
-        pixels = np.asarray(small)
+    pixels, scale = shrunk(pixels, largest_side=LARGEST_SIDE)
     with _reading:  # one reader, shared by all threads
         found = _reader()(np.ascontiguousarray(pixels[:, :, ::-1]))
     if found.boxes is None or found.txts is None:

@@ -12,8 +12,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from folkmoot.formats.fields import did_you_mean
 from folkmoot.perception.page import clock, shown_frames, timeline
-from folkmoot.records import Anchor, Post, Task, Verdict, resolve
+from folkmoot.records import Anchor, BadInput, Post, Task, Verdict, resolve
 
 TYPES = {
     "AIGC": "made by a model", "TT": "text tampered with", "VT": "video tampered with", "AT": "audio tampered with",
@@ -120,9 +121,6 @@ def find_case(verdicts: Sequence[Verdict], posts: Sequence[Post], name: str) -> 
     Raises:
         BadInput: one of the files has none.
     """
-    from folkmoot.formats.fields import did_you_mean
-    from folkmoot.records import BadInput
-
     post = next((post for post in posts if post.id == name), None)
     if post is None:
         raise BadInput(f"no post is called '{name}'{did_you_mean(name, [post.id for post in posts])}")

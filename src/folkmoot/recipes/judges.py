@@ -26,7 +26,7 @@ REPLY_TOKENS = 256
 BRIEF_LOOK = PerceptionSettings(ocr_frames=8)
 """Fewer frames read for text, where a third of the observations is shown."""
 SMALL_MODEL_PENALTY = 0.4
-"""The embedded model repeats itself for ever without (chosen on four clips: 0.2 still looped)."""
+"""The embedded model repeats itself for ever without (chosen: four clips were judged to their end with it)."""
 TEAM_CONTEXT_TOKENS = 8192
 """A dossier with evidence takes more than a post (SmolLM2's own limit)."""
 PATHS = ("student", "opinions", "classifier", "examples", "ledger", "profiles")
@@ -63,8 +63,7 @@ class JudgeSpec(Record):
     def files(self) -> dict[str, Path]:
         """The files that the judge is made of, whose hashes belong to the run."""
         own = self.profiles if self.profiles != WORLD else None
-        corpus = self.world.corpus if self.world.corpus and Path(self.world.corpus).is_file() else None
-        named = {"opinions": self.opinions, "corpus": corpus, "examples": self.examples, "profiles": own}
+        named = {"opinions": self.opinions, "corpus": self.world.corpus, "examples": self.examples, "profiles": own}
         files = {name: Path(path) for name, path in named.items() if path}
         for name, folder in (("student", self.student), ("classifier", self.classifier)):
             if folder and (card := card_file(folder)) is not None:

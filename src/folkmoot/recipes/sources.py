@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,6 @@ from folkmoot.evidence.dense import DenseRetriever
 from folkmoot.evidence.fetching import Fetcher
 from folkmoot.evidence.fused import FusedRetriever
 from folkmoot.evidence.keyword import KeywordRetriever
-from folkmoot.evidence.passage import Passage
 from folkmoot.evidence.retriever import Retriever
 from folkmoot.evidence.several import SeveralRetrievers
 from folkmoot.evidence.snapshot import SnapshotRetriever
@@ -24,14 +24,16 @@ from folkmoot.evidence.web import (
     MediaWikiRetriever,
     SearxngRetriever,
     SerperRetriever,
-)  # fmt: skip
+)
 from folkmoot.models.chat import ChatModel
 from folkmoot.models.sentence_encoder import SentenceEncoder
 from folkmoot.panels.dossier import PARTS
+from folkmoot.panels.sequence import Look
 from folkmoot.perception import PerceptionSettings, perceive_post
 from folkmoot.perception.captions import caption
 from folkmoot.records import BadInput, Observation, Post, Record
 from folkmoot.records.dates import iso_date
+from folkmoot.runs.manifest import input_hash
 
 LOOKING = ("delphi", "video_of_thought", "mmd_agent")
 """Panels that look at a post's media."""
@@ -101,28 +103,27 @@ def retriever_of(world: WorldSpec) -> Retriever | None:
     return SnapshotRetriever(Path(world.snapshot), live) if world.snapshot else live
 
 
-def corpus_retriever(
-    place: Path, *, search: str = "fused", on_progress: Callable[[int, int], None] | None = None
-) -> Retriever:
-    """A retriever over a folder or file of passages.
+def corpus_retriever(place: Path, *, search: str = "fused") -> Retriever:
+    """A retriever over a folder or file of passages, by words, by meaning, or by both.
+
+    A judge is built once to see that it can be and once more for its run: the same corpus is indexed once.
 
     Raises:
         BadInput: there is no such place, or it holds no passage.
     """
     if not place.exists():
         raise BadInput(f"{place}: there is no such corpus; give a folder or a file")
-    return passage_retriever(list(read_corpus(place)), search=search, on_progress=on_progress)
+    return _indexed(place, search, input_hash(place, "corpus"))
 
 
-def passage_retriever(
-    passages: Sequence[Passage], *, search: str = "fused", on_progress: Callable[[int, int], None] | None = None
-) -> Retriever:
-    """A retriever over passages, by words, by meaning, or by both."""
+@lru_cache(maxsize=1)
+def _indexed(place: Path, search: str, content: str) -> Retriever:
+    passages = list(read_corpus(place))
     if not passages:
         raise BadInput("the corpus holds no passage")
     if search == "bm25":
         return KeywordRetriever(passages)
-    dense = DenseRetriever(passages, SentenceEncoder(), on_progress=on_progress)
+    dense = DenseRetriever(passages, SentenceEncoder())
     return dense if search == "dense" else FusedRetriever(KeywordRetriever(passages), dense)
 
 
@@ -147,9 +148,7 @@ def web_retriever(name: str) -> Retriever:
     raise BadInput(f"no source '{name}'; there are {', '.join(SOURCES)}")
 
 
-def looking(
-    settings: PerceptionSettings = PerceptionSettings(), *, captioner: ChatModel | None = None
-) -> Callable[[Post], Awaitable[Sequence[Observation]]]:
+def looking(settings: PerceptionSettings = PerceptionSettings(), *, captioner: ChatModel | None = None) -> Look:
     """Looks at a post's media in a thread, one post at a time: the tools take all cores by themselves.
 
     Args:
