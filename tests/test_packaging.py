@@ -78,7 +78,7 @@ def test_a_room_imports_only_what_the_base_or_its_extras_declare(room: str) -> N
     declared = import_names(PROJECT["dependencies"])
     for extra in MAY_NEED.get(room, set()):
         declared |= import_names(EXTRAS[extra])
-    if room in ("perception", "students"):
+    if room in ("perception", "models"):
         declared |= import_names(without_dependencies())
     imported = imported_from_elsewhere(ROOT / "src" / "folkmoot" / room)
     undeclared = {name: at for name, at in imported.items() if name not in declared}

@@ -6,6 +6,7 @@ import json
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -96,7 +97,7 @@ def test_export_student_names_a_folder_without_a_card(tmp_path: Path) -> None:
 
 
 def test_export_student_without_torch_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("folkmoot.students.StudentCard.load", lambda folder: None)
+    monkeypatch.setattr("folkmoot.students.StudentCard.load", lambda folder: SimpleNamespace(towers=("encoder",)))
     monkeypatch.setitem(sys.modules, "folkmoot.training.export", None)  # what an import of it meets without torch
     done = call("export", "student", tmp_path)
     assert isinstance(done.exception, MissingExtra)

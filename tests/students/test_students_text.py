@@ -70,9 +70,8 @@ def test_a_post_gets_the_same_bytes_alone_and_among_others(folder: Path) -> None
 
 
 def test_onnx_and_torch_agree(folder: Path) -> None:
-    texts = [post.text for post in NEW]
-    plain = TextStudent.load(folder, runtime="model.onnx").probabilities(texts)
-    torch = TextStudent.load(folder, runtime="torch").probabilities(texts)
+    plain = TextStudent.load(folder, runtime="model.onnx").probabilities(NEW)
+    torch = TextStudent.load(folder, runtime="torch").probabilities(NEW)
     assert np.abs(plain - torch).max() < 1e-4
 
 

@@ -163,6 +163,9 @@ def student(
     from folkmoot.students import StudentCard
 
     card = StudentCard.load(folder)
+    if "encoder" not in card.towers:
+        say({"files": [], "note": "it runs without torch as it is"}, as_json=as_json)
+        return
     try:
         from folkmoot.training.export import export_student
     except ImportError:  # its modules are torch's own

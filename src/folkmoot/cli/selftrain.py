@@ -16,6 +16,9 @@ def selftrain(
     out: Annotated[Path, typer.Option(help="The run folder. The same command again goes on where it stopped.")],
     pool: Annotated[Path | None, typer.Option(help="Unlabelled posts.")] = None,
     opinions: Annotated[Path | None, typer.Option(help="Recorded opinions on pool posts, in place of calls.")] = None,
+    agents: Annotated[
+        str | None, typer.Option(help="Whose recorded opinions are heard, joined by commas; everybody's by default.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Who speaks in the panel where no opinions are recorded.")] = None,
     panel: Annotated[str, typer.Option(help="The panel.")] = "negotiation",
     preset: Annotated[
@@ -32,6 +35,12 @@ def selftrain(
     prior: Annotated[float, typer.Option(min=0.01, max=0.99, help="The pool's share of positives.")] = 0.5,
     estimate_prior: Annotated[bool, typer.Option(help="Also estimate that share, for the report.")] = False,
     encoder: Annotated[str, typer.Option(help="`embedded` or a transformers folder.")] = "embedded",
+    views: Annotated[
+        str, typer.Option(help="What the student reads of a post, joined by commas: text, image, ocr, observations.")
+    ] = "text",
+    image_encoder: Annotated[
+        str, typer.Option(help="`embedded` or the folder of a CLIP or SigLIP; for the view `image`.")
+    ] = "embedded",
     tune_encoder: Annotated[bool, typer.Option(help="Train the encoder too.")] = False,
     committee: Annotated[
         int | None, typer.Option(min=0, help="Pupils that label the pool for the student; 0: none.")
@@ -53,7 +62,7 @@ def selftrain(
     --out runs/x --tune-encoder`
     """
     from folkmoot.cli.loop import finish, run_loop
-    from folkmoot.recipes.low_resource import PRESETS, LowResource
+    from folkmoot.recipes.low_resource import PRESETS, LowResource, read_views
 
     chosen = copy.deepcopy(PRESETS[preset])
     rounds, loss, agreement = chosen["rounds"], chosen["rounds"]["loss"], chosen["rounds"]["agreement"]
@@ -75,8 +84,14 @@ def selftrain(
             "pool": str(pool) if pool else None,
             "dev": str(dev),
             "opinions": str(opinions) if opinions else None,
+            "agents": [name.strip() for name in agents.split(",")] if agents else None,
             "seed": seed,
-            "encoder": {"base": encoder, "tune": tune_encoder},
+            "encoder": {
+                "base": encoder,
+                "tune": tune_encoder,
+                "views": read_views(views),
+                "image": image_encoder,
+            },
             "estimate_prior": estimate_prior,
             "abstain_accuracy": abstain_accuracy,
             **chosen,

@@ -6,7 +6,9 @@ The int8 ONNX file is made from the weights once and kept; from then on neither 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
+import shutil
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,13 +21,14 @@ from numpy.typing import NDArray
 from folkmoot.models.cores import available_cores
 from folkmoot.models.encoder import encoder_folder, load_encoder_network
 from folkmoot.models.onnx_export import quantize
-from folkmoot.models.tokens import encode_texts, load_tokenizer
+from folkmoot.models.tokens import TOKENIZER_FILE, encode_texts, load_tokenizer
 from folkmoot.models.weights import cache_folder
 from folkmoot.records import MissingExtra, text_hash
 from folkmoot.runs.atomic import atomic_folder
 
 MAX_TOKENS = 256
 """Longer texts are cut (all-MiniLM-L6-v2's own limit)."""
+MODEL_FILE = "model.int8.onnx"
 OPSET = 17
 
 
@@ -45,10 +48,6 @@ class SentenceEncoder:
             BadInput: there is no such encoder.
             MissingExtra: ONNX Runtime is missing, or what makes the int8 file the first time.
         """
-        try:
-            import onnxruntime
-        except ImportError:
-            raise MissingExtra("Encoding texts", "evidence") from None
         source = encoder_folder(spec)
         weights = next(
             (path for path in (source / "model.safetensors", source / "pytorch_model.bin") if path.exists()), source
@@ -56,18 +55,39 @@ class SentenceEncoder:
         stat = weights.stat()
         identity = text_hash(f"{spec} {stat.st_size} {int(stat.st_mtime)} int8 v1")[:16]
         folder = (cache or cache_folder()) / f"sentence-encoder-{identity}"
-        if not (folder / "model.int8.onnx").is_file():
+        if not (folder / MODEL_FILE).is_file():
+            _require_onnxruntime()
             _export(spec, folder)
+        name = f"{'all-MiniLM-L6-v2' if spec == 'embedded' else source.name} int8"
+        self._open(folder / MODEL_FILE, source / TOKENIZER_FILE, name, threads)
+
+    @classmethod
+    def from_copy(cls, folder: Path, *, name: str, threads: int | None = None) -> SentenceEncoder:
+        """The encoder that `copy_to` put into a folder."""
+        encoder = cls.__new__(cls)
+        encoder._open(folder / MODEL_FILE, folder / TOKENIZER_FILE, name, threads)
+        return encoder
+
+    def copy_to(self, folder: Path) -> None:
+        """Copy the int8 file and the tokenizer: all that is needed to encode."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (self._model, self._tokenizer_file):
+            if path != folder / path.name:
+                shutil.copyfile(path, folder / path.name)
+
+    def _open(self, model: Path, tokenizer: Path, name: str, threads: int | None) -> None:
+        _require_onnxruntime()
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(
-            str(folder / "model.int8.onnx"), options, providers=["CPUExecutionProvider"]
-        )
-        self._tokenizer = load_tokenizer(source, max_tokens=MAX_TOKENS)
+        self._session: Any = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._tokenizer = load_tokenizer(tokenizer.parent, max_tokens=MAX_TOKENS)
+        self._model, self._tokenizer_file = model, tokenizer
         self.threads = threads or available_cores()
         self.width: int = self._session.get_outputs()[0].shape[-1]
-        self.name = f"{'all-MiniLM-L6-v2' if spec == 'embedded' else source.name} int8"
+        self.name = name
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One unit vector a text, [B, D]."""
@@ -87,6 +107,11 @@ class SentenceEncoder:
             with ThreadPoolExecutor(self.threads) as pool:
                 list(pool.map(work, range(self.threads)))
         return vectors
+
+
+def _require_onnxruntime() -> None:
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise MissingExtra("Encoding texts", "evidence")
 
 
 def _export(spec: str, folder: Path) -> None:
@@ -116,5 +141,5 @@ def _export(spec: str, folder: Path) -> None:
             dynamic_axes={"input_ids": axes, "attention_mask": axes, "vector": {0: "texts"}},
             opset_version=OPSET, dynamo=False,
         )  # fmt: skip
-        quantize(draft / "model.onnx", draft / "model.int8.onnx")
+        quantize(draft / "model.onnx", draft / MODEL_FILE)
         (draft / "model.onnx").unlink()

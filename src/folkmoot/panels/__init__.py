@@ -5,7 +5,7 @@ from folkmoot.panels.chain_of_thought import ChainOfThought
 from folkmoot.panels.direct import Direct
 from folkmoot.panels.few_shot import FewShot
 from folkmoot.panels.negotiation import Negotiation
-from folkmoot.panels.recorded import RecordedOpinions
+from folkmoot.panels.recorded import RecordedOpinions, heard_from
 from folkmoot.panels.registry import PANELS, build_panel
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "build_panel",
     "decide",
     "final_opinions",
+    "heard_from",
 ]

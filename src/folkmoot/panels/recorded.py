@@ -5,7 +5,7 @@ Paper: the two roles and the rule are those of negotiation (arXiv 2511.13759); a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from folkmoot.panels.agreement import Decision, Rule, decide
 from folkmoot.panels.conclusion import conclude
@@ -61,3 +61,25 @@ class RecordedOpinions:
     def plan(self, post: Post) -> CallPlan:
         """Nothing."""
         return CallPlan()
+
+
+def heard_from(
+    opinions: Mapping[str, Sequence[Opinion]], agents: Collection[str], *, first_round_only: bool = False
+) -> dict[str, list[Opinion]]:
+    """The opinions of some of the agents, by post; posts on which none of them spoke are left out.
+
+    Args:
+        first_round_only: only what they said before they heard one another.
+
+    Raises:
+        BadInput: an agent never spoke.
+    """
+    spoke = {opinion.agent for said in opinions.values() for opinion in said}
+    for agent in agents:
+        if agent not in spoke:
+            raise BadInput(f"recorded opinions: agent '{agent}' never spoke. Who did: {', '.join(sorted(spoke))}.")
+    kept = {
+        id: [o for o in said if o.agent in agents and not (first_round_only and o.round > 0)]
+        for id, said in opinions.items()
+    }
+    return {id: said for id, said in kept.items() if said}

@@ -11,10 +11,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from folkmoot.perception.frames import choose_frames, frame_pictures, jpeg
-from folkmoot.perception.medium import Unreadable, kind_of, open_container, open_picture
+from folkmoot.perception.frames import frame_pictures, jpeg
+from folkmoot.perception.medium import Unreadable, kind_of, open_picture
+from folkmoot.perception.pictures import pictures_of
 from folkmoot.perception.settings import PerceptionSettings
-from folkmoot.records import Observation, Outcome
+from folkmoot.records import Media, Observation, Outcome
 
 SHOWN_SIDE = 420
 LANES = (
@@ -101,22 +102,11 @@ def _frames(path: Path, observations: Sequence[Observation], settings: Perceptio
 def shown_frames(path: Path, settings: PerceptionSettings = PerceptionSettings()) -> list[dict[str, Any]]:
     """The frames that stand for a medium, as base64 JPEG, chosen as `perceive` chooses; empty where it cannot be shown."""
     try:
-        kind = kind_of(path)
-        if kind is None or kind.startswith("audio/"):
-            return []
-        if kind.startswith("image/"):
-            pictures: list[tuple[float | None, Any]] = [(None, open_picture(path, settings))]
-        else:
-            with open_container(path, kind) as container:
-                duration = float(container.duration or 0) / 1_000_000
-            chosen = choose_frames(path, kind, duration=duration, frames=settings.frames, choice=settings.frame_choice)
-            pictures = [(frame.seconds, frame.pixels) for frame in chosen]
-    except (Unreadable, OSError):
+        pictures = pictures_of(Media(path=str(path)), settings)
+    except Unreadable:
         return []
-    import numpy as np
-
     return [
-        {"seconds": seconds, "picture": base64.b64encode(jpeg(np.asarray(pixels), largest_side=SHOWN_SIDE)).decode()}
+        {"seconds": seconds, "picture": base64.b64encode(jpeg(pixels, largest_side=SHOWN_SIDE)).decode()}
         for seconds, pixels in pictures
     ]
 

@@ -12,7 +12,7 @@ from folkmoot.formats import read_lessons, read_pairs, read_posts
 from folkmoot.records import BadInput, Lesson, Opinion, Post, Record, Verdict, content_hash
 from folkmoot.records.preference import words
 from folkmoot.runs import RunFolder, VerdictLog
-from folkmoot.students import LanguageCard, LanguageStudent, StudentCard, TextStudent, card_file
+from folkmoot.students import LanguageCard, LanguageStudent, StudentCard, card_file, open_encoder_student
 from folkmoot.students.card import CARD_FILE
 from folkmoot.students.lexical import LexicalTower, inverse_frequencies, lexical_features
 from folkmoot.students.text import normalise_text
@@ -69,7 +69,7 @@ def trace_prediction(student: Path, post: Post, *, nearest: int = 5) -> Trace:
     if (path := card_file(folder)) is not None and path.name != CARD_FILE:
         return trace_language(folder, post, nearest=nearest)
     card = StudentCard.load(folder)
-    judge = TextStudent.load(folder)
+    judge = open_encoder_student(folder)
     run_path = folder.resolve().parent
     run = RunFolder.read(run_path)
     taught = read_lessons(run.file("lessons.jsonl"))

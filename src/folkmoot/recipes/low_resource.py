@@ -17,19 +17,28 @@ from pydantic import Field, ValidationError
 
 from folkmoot.evaluation import compare_judges, evaluate, write_report
 from folkmoot.formats import load_task, read_opinions, read_posts, write_verdicts
-from folkmoot.formats.fields import did_you_mean
+from folkmoot.formats.fields import did_you_mean, suggestion
 from folkmoot.models.chat import ChatModel
-from folkmoot.panels import RecordedOpinions, build_panel
+from folkmoot.panels import RecordedOpinions, build_panel, heard_from
 from folkmoot.records import BadInput, Judge, MissingExtra, Opinion, Post, Record, Task, Verdict
 from folkmoot.runs import RunFolder
 
 S = TypeVar("S", bound=Record)
 
 
+VIEWS = ("text", "image", "ocr", "observations")
+
+
 class EncoderChoice(Record):
-    """`base` is `embedded` or a transformers folder; `tune` trains it, otherwise it stays frozen."""
+    """`base` is `embedded` or a transformers folder; `tune` trains it, otherwise it stays frozen.
+
+    `views` is what the student reads of a post; with more than its text, encoders stay frozen. `image` is `embedded` or
+    a CLIP's or SigLIP's folder.
+    """
 
     base: str = "embedded"
+    views: tuple[Literal["text", "image", "ocr", "observations"], ...] = ("text",)
+    image: str = "embedded"
     tune: bool = False
     max_tokens: int = Field(default=64, gt=1)
     threads: int | None = None
@@ -56,6 +65,8 @@ class LowResource(Record):
     pool: str | None = None
     dev: str
     opinions: str | None = None
+    agents: tuple[str, ...] | None = None
+    """Whose recorded opinions are heard; everybody's by default. With `heard` `first`, only their first round's."""
     seed: int = 0
     panel: PanelChoice = PanelChoice()
     encoder: EncoderChoice = EncoderChoice()
@@ -169,6 +180,11 @@ async def run_low_resource(
 
     torch.set_num_threads(recipe.encoder.threads or torch.get_num_threads())
     settings = settings_of(SelfTrainingSettings, recipe.rounds, "rounds")
+    if recipe.encoder.views != ("text",) and recipe.encoder.tune:
+        raise BadInput(
+            f"a student that reads {', '.join(recipe.encoder.views)} has frozen encoders; leave out the tuning, or read "
+            "the text alone"
+        )
     if settings.agreement.source is not Source.CLASSIFIER and opinions is None and model_for is None:
         raise BadInput("a panel needs recorded opinions (--opinions FILE) or a model (--model)")
 
@@ -176,6 +192,8 @@ async def run_low_resource(
     with RunFolder.open(out, configuration, inputs=inputs) as run:
         panel_for: Callable[[Judge], Judge] | None = None
         if opinions is not None:
+            if recipe.agents is not None:
+                opinions = heard_from(opinions, recipe.agents, first_round_only=settings.agreement.heard == "first")
             recorded = RecordedOpinions(task, opinions)
             panel_for = lambda classifier: recorded  # noqa: E731
         elif model_for is not None and settings.agreement.source is not Source.CLASSIFIER:
@@ -189,7 +207,21 @@ async def run_low_resource(
         announce("reading", note=f"{len(labelled)} labelled, {len(pool)} in the pool, {len(dev)} for dev")
         table = [*labelled, *pool, *dev]
         learner: Learner
-        if recipe.encoder.tune:
+        if recipe.encoder.views != ("text",):
+            from folkmoot.students.views import ViewReader
+            from folkmoot.training.seeing import SeeingLearner
+
+            def on_look(done: int, total: int) -> None:
+                if done == total or done % 25 == 0:
+                    announce("looking", done, total)
+
+            learner = SeeingLearner(
+                table, reader=ViewReader.open(recipe.encoder.views, text=recipe.encoder.base, image=recipe.encoder.image),
+                taught=[*labelled, *pool],
+                settings=settings_of(FrozenSettings, recipe.frozen, "frozen"),
+                cache=run.file("vectors"), on_post=on_look,
+            )  # fmt: skip
+        elif recipe.encoder.tune:
             learner = TunedLearner(
                 table, encoder=recipe.encoder.base, max_tokens=recipe.encoder.max_tokens,
                 settings=settings_of(TunedSettings, recipe.tuned, "tuned"),
@@ -283,7 +315,7 @@ async def run_low_resource(
             from folkmoot.training.prior import estimate_prior
 
             share = sum(post.label == task.positive for post in labelled) / len(labelled)
-            pool_probabilities = student.probabilities([post.text for post in pool])
+            pool_probabilities = student.probabilities(pool)
             summary["estimated_prior"] = estimate_prior(pool_probabilities, labelled_prior=share)
         run.write_metrics(summary)
         report = run.file("report.html")
@@ -305,8 +337,8 @@ async def run_low_resource(
                 "Pool": f"{len(pool)} unlabelled posts"
                 + (f", {len(opinions)} of them with recorded opinions" if opinions is not None else ""),
                 "Opinions": panel_words(recipe, opinions),
-                "Student": f"{', '.join(student.card.towers)} on {recipe.encoder.base}, "
-                + ("tuned" if recipe.encoder.tune else "frozen") + f", runs on {student.runtime}",
+                "Student": f"reads {', '.join(student.card.views)}; {', '.join(student.card.towers)} on "
+                + f"{student.card.base}, " + ("tuned" if recipe.encoder.tune else "frozen") + f", runs on {student.runtime}",
                 "Scored on": f"{len(dev)} dev posts, which also chose the rounds and the calibration",
             },
         )  # fmt: skip
@@ -318,6 +350,21 @@ async def run_low_resource(
             report=str(report),
             metrics=summary["dev"],
         )
+
+
+def read_views(joined: str) -> list[str]:
+    """The views of a list joined by commas.
+
+    Raises:
+        BadInput: one is not known, or stands there twice.
+    """
+    views = [view.strip() for view in joined.split(",")]
+    for view in views:
+        if view not in VIEWS:
+            raise BadInput(f"view '{view}' is not known. {suggestion(view, VIEWS)}")
+    if len(set(views)) < len(views):
+        raise BadInput(f"views '{joined}': name each at most once")
+    return views
 
 
 def settings_of(kind: type[S], values: Mapping[str, Any], table: str) -> S:

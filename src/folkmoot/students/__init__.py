@@ -2,7 +2,7 @@
 
 from folkmoot.students.card import Calibration, StudentCard
 from folkmoot.students.language import LanguageCard, LanguageStudent
-from folkmoot.students.opening import Student, card_file, open_student
+from folkmoot.students.opening import Student, card_file, open_encoder_student, open_student
 from folkmoot.students.text_student import TextStudent
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "StudentCard",
     "TextStudent",
     "card_file",
+    "open_encoder_student",
     "open_student",
 ]

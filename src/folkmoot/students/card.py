@@ -13,12 +13,18 @@ from folkmoot.records import BadInput, Record, Task
 CARD_FILE = "card.json"
 Card = TypeVar("Card", bound=Record)
 
-Tower = Literal["encoder", "lexical"]
-"""What a student reads a text with: a transformer encoder, or weights of word and character n-grams."""
+View = Literal["text", "image", "ocr", "observations"]
+"""What a post shows: its text, its pictures, the words read in them, and what else was perceived."""
+
+Tower = Literal["encoder", "views", "lexical"]
+"""What a student reads a post with: a transformer encoder of its text, frozen encoders of its views (`students.views`),
+or weights of word and character n-grams."""
 
 
 class Calibration(Record):
-    """P(positive) = sigmoid(scale * encoder logit + lexical_scale * lexical logit + shift), fitted on dev.
+    """P(positive) = sigmoid(scale * logit + lexical_scale * lexical logit + shift), fitted on dev.
+
+    The first logit is the encoder's or the views'.
 
     A post is positive where the calibrated probability reaches `threshold`. The student abstains where
     |probability - threshold| < `abstain_within`; 0 means that it always decides.
@@ -39,6 +45,7 @@ class StudentCard(Record):
     towers: tuple[Tower, ...] = ("encoder",)
     task: Task
     base: str
+    views: tuple[View, ...] = ("text",)
     max_tokens: int = Field(default=64, gt=1)
     is_tuned: bool = False
     calibration: Calibration = Calibration()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from folkmoot.records import BadInput
-from folkmoot.students.card import CARD_FILE
+from folkmoot.students.card import CARD_FILE, StudentCard
 from folkmoot.students.language import CARD_FILE as LANGUAGE_CARD_FILE
 from folkmoot.students.language import LanguageStudent
 from folkmoot.students.text_student import TextStudent
@@ -29,4 +29,21 @@ def open_student(folder: Path | str) -> Student:
     card = card_file(folder)
     if card is None:
         raise BadInput(f"{folder} is no student's folder: it has neither {' nor '.join(CARD_FILES)}")
-    return (TextStudent if card.name == CARD_FILE else LanguageStudent).load(folder)
+    return open_encoder_student(Path(folder)) if card.name == CARD_FILE else LanguageStudent.load(folder)
+
+
+def open_encoder_student(folder: Path, *, runtime: str | None = None) -> TextStudent:
+    """The classifier of a folder, whichever views it reads.
+
+    Args:
+        runtime: as for `TextStudent.load`.
+
+    Raises:
+        BadInput: the folder is no such student's.
+        MissingExtra: what would run it is not installed.
+    """
+    if "views" in StudentCard.load(folder).towers:
+        from folkmoot.students.seeing import SeeingStudent
+
+        return SeeingStudent.load(folder, runtime=runtime)
+    return TextStudent.load(folder, runtime=runtime)

@@ -79,20 +79,32 @@ class TextStudent:
     def plan(self, post: Post) -> CallPlan:
         return CallPlan()
 
-    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """The calibrated probability of the positive label for each text, [B]."""
+    def probabilities(self, posts: Sequence[Post]) -> NDArray[np.float64]:
+        """The calibrated probability of the positive label for each post, [B]."""
+        if self._runtime is None:
+            return self._calibrated(posts, None)
+        return self._calibrated(posts, self._runtime.logits(encode_texts(self._tokenizer, [p.text for p in posts])))
+
+    def _calibrated(self, posts: Sequence[Post], logits: NDArray[np.float32] | None) -> NDArray[np.float64]:
+        """Probabilities [B] of a tower's logits [B] together with the lexical tower's."""
         calibration = self.card.calibration
-        total = np.full(len(texts), calibration.shift)
-        if self._runtime is not None:
-            total += calibration.scale * self._runtime.logits(encode_texts(self._tokenizer, texts))
+        total = np.full(len(posts), calibration.shift)
+        if logits is not None:
+            total += calibration.scale * logits
         if self._lexical is not None:
-            total += calibration.lexical_scale * self._lexical.logits([normalise_text(text) for text in texts])
+            total += calibration.lexical_scale * self._lexical.logits([normalise_text(post.text) for post in posts])
         return np.asarray(1 / (1 + np.exp(-np.clip(total, -40, 40))))
 
     def verdicts(self, posts: Sequence[Post]) -> list[Verdict]:
         """The verdicts on posts, in their order."""
-        probabilities = self.probabilities([post.text for post in posts])
-        return [self._verdict(post, float(p)) for post, p in zip(posts, probabilities, strict=True)]
+        return [
+            self.verdict(
+                post,
+                float(p),
+                unreadable=None if post.text.strip() else "the post has no text, and this student reads nothing else",
+            )
+            for post, p in zip(posts, self.probabilities(posts), strict=True)
+        ]
 
     async def judge(self, post: Post) -> Verdict:
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
@@ -116,7 +128,14 @@ class TextStudent:
                 if not future.done():
                     future.set_result(verdict)
 
-    def _verdict(self, post: Post, probability: float) -> Verdict:
+    def verdict(
+        self, post: Post, probability: float, *, unreadable: str | None = None, notes: tuple[str, ...] = ()
+    ) -> Verdict:
+        """The verdict that a calibrated probability of the positive label leads to.
+
+        Args:
+            unreadable: why the student could not look at the post at all.
+        """
         task, calibration = self.card.task, self.card.calibration
         positive = str(task.positive)
         probability = round(probability, PROBABILITY_DIGITS)
@@ -124,13 +143,9 @@ class TextStudent:
             name: probability if name == positive else round(1 - probability, PROBABILITY_DIGITS)
             for name in task.label_names
         }
-        if not post.text.strip():
+        if unreadable is not None:
             return Verdict(
-                id=post.id,
-                outcome=Outcome.MEDIA_MISSING,
-                task=task.name,
-                judge=self.name,
-                problem="the post has no text, and this student reads nothing else",
+                id=post.id, outcome=Outcome.MEDIA_MISSING, task=task.name, judge=self.name, problem=unreadable
             )
         if abs(probability - calibration.threshold) < calibration.abstain_within:
             return Verdict(
@@ -139,6 +154,7 @@ class TextStudent:
                 probabilities=probabilities,
                 task=task.name,
                 judge=self.name,
+                notes=notes,
                 problem="the probability lies within the student's margin of doubt",
             )
         label = positive if probability >= calibration.threshold else task.negative
@@ -150,5 +166,6 @@ class TextStudent:
             probabilities=probabilities,
             task=task.name,
             judge=self.name,
+            notes=notes,
             quorum=1,
         )

@@ -73,12 +73,8 @@ def export_student(
     Raises:
         BadInput: the folder has no torch weights.
     """
-    from folkmoot.students.card import StudentCard
     from folkmoot.training.scores import macro_f1
 
-    card = StudentCard.load(folder)
-    if "encoder" not in card.towers:
-        return Export(files=(), int8_kept=False)
     if not (folder / "model.safetensors").exists():
         raise BadInput(f"{folder} has no model.safetensors, so there is nothing to export; train the student again")
     plain, small = folder / "model.onnx", folder / "model.int8.onnx"

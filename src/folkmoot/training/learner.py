@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -15,9 +15,11 @@ from folkmoot.models.encoder import encoder_folder, load_encoder_network
 from folkmoot.models.tokens import TOKENIZER_FILE, TokenIds, encode_texts, load_tokenizer
 from folkmoot.records import Lesson, Membership, Post, content_hash
 from folkmoot.runs.atomic import atomic_file
+from folkmoot.students.card import Tower, View
 from folkmoot.students.network import TextClassifier
-from folkmoot.students.runtimes import network_logits, network_vectors
+from folkmoot.students.runtimes import load_runtime, network_logits, network_vectors
 from folkmoot.training.examples import Examples
+from folkmoot.training.export import export_student
 from folkmoot.training.frozen import FrozenSettings, fit_head
 from folkmoot.training.losses import PnuSettings
 from folkmoot.training.tuned import TunedSettings, fit_network
@@ -26,33 +28,55 @@ Step = Callable[[int, int], None]
 
 
 class Pupil(Protocol):
-    """A fitted classifier. `network` is the whole of it, ready to be saved."""
+    """A fitted classifier."""
 
     def logits(self, posts: Sequence[str]) -> NDArray[np.float32]:
         """The logits of posts of the learner's table, by id, [B]."""
         ...
 
-    def network(self) -> TextClassifier: ...
+    def save(self, folder: Path) -> None:
+        """Write what `Learner.load` needs."""
+        ...
 
 
 class Learner(Protocol):
     """Fits pupils on one table of posts, always from the same starting weights."""
 
     base: str
+    views: tuple[View, ...]
     max_tokens: int
     is_tuned: bool
+    tower: Tower
 
     def fit(self, lessons: Sequence[Lesson], *, loss: PnuSettings, seed: int, on_step: Step | None = None) -> Pupil: ...
 
-    def restore(self, network: TextClassifier) -> Pupil:
-        """The pupil that a saved network is."""
+    def load(self, folder: Path) -> Pupil:
+        """The pupil that was saved in a folder."""
         ...
 
-    def save_tokenizer(self, folder: Path) -> None: ...
+    def finish(
+        self, folder: Path, pupil: Pupil, *, dev: Sequence[Post], gold: NDArray[np.bool_], export: bool
+    ) -> Finished:
+        """Make the folder one that serves without the learner: weights, encoders, tokenizer, exports.
+
+        Args:
+            gold: whether each dev post is positive, [B]; an int8 model is kept only where dev macro-F1 holds.
+        """
+        ...
+
+
+class Finished(NamedTuple):
+    """The logits [B] on dev of the very runtime that will serve, and what became of the int8 export."""
+
+    logits: NDArray[np.float64]
+    int8: dict[str, Any]
 
 
 class TableLearner:
-    """What both learners share: the posts that they may be asked about, tokenized once. Ids must differ."""
+    """What both text learners share: the posts that they may be asked about, tokenized once. Ids must differ."""
+
+    views: tuple[View, ...] = ("text",)
+    tower: Tower = "encoder"
 
     def __init__(self, posts: Sequence[Post], encoder: str, max_tokens: int) -> None:
         self.base, self.max_tokens = encoder, max_tokens
@@ -66,9 +90,15 @@ class TableLearner:
         """Positions of posts in the table."""
         return [self.row_of[post] for post in posts]
 
-    def save_tokenizer(self, folder: Path) -> None:
-        """Copy the tokenizer beside the student's weights."""
+    def finish(
+        self, folder: Path, pupil: Pupil, *, dev: Sequence[Post], gold: NDArray[np.bool_], export: bool
+    ) -> Finished:
+        """Weights and tokenizer, and the ONNX files; calibrated is what will serve, int8 rounding included."""
+        pupil.save(folder)
         shutil.copyfile(self.folder / TOKENIZER_FILE, folder / TOKENIZER_FILE)
+        ids = encode_texts(load_tokenizer(folder, max_tokens=self.max_tokens), [post.text for post in dev])
+        int8 = export_student(folder, dev_ids=ids, dev_gold=gold).model_dump() if export else {}
+        return Finished(load_runtime(folder).logits(ids).astype(np.float64), int8)
 
 
 class FrozenLearner(TableLearner):
@@ -106,8 +136,8 @@ class FrozenLearner(TableLearner):
             self, fit_head(self.vectors, Examples.of(lessons, self.row_of), self.settings, loss, seed=seed)
         )
 
-    def restore(self, network: TextClassifier) -> Pupil:
-        return FrozenPupil(self, network.head)
+    def load(self, folder: Path) -> Pupil:
+        return FrozenPupil(self, TextClassifier.load(folder).head)
 
 
 class FrozenPupil:
@@ -122,10 +152,10 @@ class FrozenPupil:
             result: NDArray[np.float32] = self._head(vectors)[:, 0].numpy()
         return result
 
-    def network(self) -> TextClassifier:
+    def save(self, folder: Path) -> None:
         network = TextClassifier(self._learner._network, normalised=True)
         network.head = self._head
-        return network.eval()
+        network.eval().save(folder)
 
 
 class TunedLearner(TableLearner):
@@ -154,8 +184,8 @@ class TunedLearner(TableLearner):
             self, fit_network(network, self.ids, examples, self.settings, loss, seed=seed, on_step=on_step)
         )
 
-    def restore(self, network: TextClassifier) -> Pupil:
-        return TunedPupil(self, network)
+    def load(self, folder: Path) -> Pupil:
+        return TunedPupil(self, TextClassifier.load(folder))
 
 
 class TunedPupil:
@@ -167,5 +197,5 @@ class TunedPupil:
     def logits(self, posts: Sequence[str]) -> NDArray[np.float32]:
         return network_logits(self._network, [self._learner.ids[row] for row in self._learner.rows(posts)])
 
-    def network(self) -> TextClassifier:
-        return self._network
+    def save(self, folder: Path) -> None:
+        self._network.save(folder)

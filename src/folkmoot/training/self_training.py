@@ -35,7 +35,6 @@ from folkmoot.records import (
 from folkmoot.runs.atomic import atomic_file, write_atomically
 from folkmoot.runs.judging import judge_posts
 from folkmoot.runs.verdict_log import VerdictLog
-from folkmoot.students.network import TextClassifier
 from folkmoot.supervision import Agreement, Source, audit, gold_lessons, teach
 from folkmoot.training.learner import Learner, Pupil, Step
 from folkmoot.training.losses import PnuSettings
@@ -232,8 +231,7 @@ class SelfTraining:
 
     def best_pupil(self, number: int) -> Pupil:
         """The pupil of an accepted round, from the weights that it left."""
-        network = TextClassifier.load(self.folder / f"weights_{number:03}")
-        return self.learner.restore(network)
+        return self.learner.load(self.folder / f"weights_{number:03}")
 
     async def _next_batch(
         self, number: int, remaining: list[Post], probabilities: dict[str, float]
@@ -296,7 +294,7 @@ class SelfTraining:
                 np.save(stream, pupil.logits([post.id for post in posts]))
         folder = self.folder / f"weights_{number:03}"
         folder.mkdir(exist_ok=True)
-        pupil.network().save(folder)
+        pupil.save(folder)
 
     def _forget_weights(self, *, older_than: int) -> None:
         # Only once the round is on record: a kill before that goes on from the older weights.

@@ -11,18 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from folkmoot.models.tokens import encode_texts, load_tokenizer
 from folkmoot.records import Lesson, Post, Record, Task, content_hash
 from folkmoot.runs.atomic import write_atomically
-from folkmoot.students import Calibration, StudentCard, TextStudent
+from folkmoot.students import Calibration, StudentCard, TextStudent, open_encoder_student
 from folkmoot.students.card import Tower
 from folkmoot.students.lexical import LexicalTower
-from folkmoot.students.runtimes import load_runtime
 from folkmoot.students.text import normalise_text
 from folkmoot.training.calibration import choose_abstention, fit_platt
-from folkmoot.training.export import export_student
 from folkmoot.training.learner import Learner, Pupil
 from folkmoot.training.scores import macro_f1, sigmoid
+
+SEEING_LIMITS = "Binary; frozen encoders; in the language and period of its training posts, whatever is in the picture."
 
 
 class Dev(Record):
@@ -58,66 +57,58 @@ def write_student(
         abstain_accuracy: the accuracy on dev that the posts it decides must reach; None lets it decide every post.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    texts = [post.text for post in dev]
     gold = np.array([post.label == task.positive for post in dev])
     towers: list[Tower] = []
     columns: list[NDArray[np.float64]] = []
     int8: dict[str, Any] = {}
-    # The card is written twice: the export reads it before the calibration is known.
-    card = StudentCard(
-        name=name,
-        task=task,
-        towers=("encoder",),
-        base=learner.base if learner else "lexical",
-        max_tokens=learner.max_tokens if learner else 64,
-        is_tuned=bool(learner and learner.is_tuned),
-    )
     if learner is not None and pupil is not None:
-        card.save(folder)
-        pupil.network().save(folder)
-        learner.save_tokenizer(folder)
-        ids = encode_texts(load_tokenizer(folder, max_tokens=learner.max_tokens), texts)
-        if export:
-            int8 = export_student(folder, dev_ids=ids, dev_gold=gold).model_dump()
-        towers.append("encoder")
-        columns.append(load_runtime(folder).logits(ids).astype(np.float64))
+        finished = learner.finish(folder, pupil, dev=dev, gold=gold, export=export)
+        int8 = finished.int8
+        towers.append(learner.tower)
+        columns.append(finished.logits)
     if lexical is not None:
         lexical.save(folder)
         towers.append("lexical")
-        columns.append(lexical.logits([normalise_text(text) for text in texts]).astype(np.float64))
+        columns.append(lexical.logits([normalise_text(post.text) for post in dev]).astype(np.float64))
     logits = np.stack(columns, axis=1)  # [B, K]
     scales, shift = fit_platt(logits, gold)
     probabilities = sigmoid(logits @ scales + shift)
     margin = choose_abstention(probabilities, gold, accuracy=abstain_accuracy) if abstain_accuracy else 0.0
     by_tower = dict(zip(towers, scales.tolist(), strict=True))
     alone = {tower: alone_macro_f1(column, gold) for tower, column in zip(towers, columns, strict=True)}
-    card = card.model_copy(
-        update={
-            "towers": tuple(towers),
-            "calibration": Calibration(
-                scale=by_tower.get("encoder", 0.0),
-                lexical_scale=by_tower.get("lexical", 0.0),
-                shift=shift,
-                abstain_within=margin,
-            ),
-            "dev": Dev(
-                n=len(dev),
-                macro_f1=macro_f1(gold, probabilities >= 0.5),
-                accuracy=float(((probabilities >= 0.5) == gold).mean()),
-                encoder_alone_macro_f1=alone.get("encoder"),
-                lexical_alone_macro_f1=alone.get("lexical"),
-                int8=int8,
-            ).model_dump(),
-            "lineage": {
-                "lessons": content_hash([lesson.hash for lesson in lessons]),
-                "lesson_count": len(lessons),
-                **(lineage or {}),
-            },
-        }
+    card = StudentCard(
+        name=name,
+        task=task,
+        towers=tuple(towers),
+        base=learner.base if learner else "lexical",
+        views=learner.views if learner else ("text",),
+        max_tokens=learner.max_tokens if learner else 64,
+        is_tuned=bool(learner and learner.is_tuned),
+        calibration=Calibration(
+            scale=by_tower[learner.tower] if learner else 0.0,
+            lexical_scale=by_tower.get("lexical", 0.0),
+            shift=shift,
+            abstain_within=margin,
+        ),
+        dev=Dev(
+            n=len(dev),
+            macro_f1=macro_f1(gold, probabilities >= 0.5),
+            accuracy=float(((probabilities >= 0.5) == gold).mean()),
+            encoder_alone_macro_f1=alone[learner.tower] if learner else None,
+            lexical_alone_macro_f1=alone.get("lexical"),
+            int8=int8,
+        ).model_dump(),
+        lineage={
+            "lessons": content_hash([lesson.hash for lesson in lessons]),
+            "lesson_count": len(lessons),
+            **(lineage or {}),
+        },
     )
+    if card.views != ("text",):
+        card = card.model_copy(update={"limits": SEEING_LIMITS})
     card.save(folder)
     write_atomically(folder / "README.md", model_card(card))
-    return TextStudent.load(folder)
+    return open_encoder_student(folder)
 
 
 def alone_macro_f1(logits: NDArray[np.float64], gold: NDArray[np.bool_]) -> float:
@@ -143,7 +134,7 @@ def model_card(card: StudentCard) -> str:
             "|---|---|",
             *[f"| {label.name} | {label.definition} |" for label in card.task.labels],
             "",
-            f"- Base: {card.base}; towers: {', '.join(card.towers)}; {'tuned' if card.is_tuned else 'frozen'} encoder.",
+            f"- Base: {card.base}; reads: {', '.join(card.views)}; towers: {', '.join(card.towers)}; {'tuned' if card.is_tuned else 'frozen'} encoder.",
             f"- Dev: macro-F1 {card.dev['macro_f1']:.4f} on {card.dev['n']} posts (also used to calibrate).",
             f"- Intended use: {card.intended_use}",
             f"- Limits: {card.limits}",
