@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from folkmoot.formats.fields import check_label, check_slip, columns_of, record_
 from folkmoot.formats.lines import Row, read_rows, write_rows
 from folkmoot.formats.replacing import replacing
 from folkmoot.formats.tables import read_csv_rows, read_parquet_rows, write_parquet_rows
-from folkmoot.records import BadInput, BadRecord, Media, MediaType, Post, Task
+from folkmoot.records import BadInput, BadRecord, Media, MediaType, Post, Question, Task
 
 FIELDS = tuple(Post.model_fields)
 ROW_NUMBER = "#"
@@ -107,8 +108,9 @@ def write_posts(posts: Iterable[Post], path: str | Path) -> None:
         write_rows(rows, path)
         return
     for row in rows:
-        if "meta" in row:
-            row["meta"] = _json(row["meta"], path)
+        for name in ("meta", "question"):
+            if isinstance(row.get(name), dict):
+                row[name] = _json(row[name], path)
     if kind == "parquet":
         types = {field: {"media": "media", "attribution": "texts"}.get(field, "text") for field in used}
         with replacing(path) as draft:
@@ -157,7 +159,10 @@ def _posts(
                 f"the id {shown(post.id)} stands on line {first} already.",
                 "Every post needs its own id.",
             )
-        check_label(post.label, task, path=path, line=line, field=columns.get("label", "label"))
+        if task is not None and task.answers == "question":
+            post = with_question(post, path=path, line=line)
+        else:
+            check_label(post.label, task, path=path, line=line, field=columns.get("label", "label"))
         if media == "check":
             _check_media(post, path, line)
         yield post
@@ -183,7 +188,8 @@ def _fields(row: Row, number: int, line: int, path: Path, columns: dict[str, str
     for name, value in rest.items():
         if value is None or (cells and (value == "" or name == "")):
             continue
-        if name in FIELDS and name not in columns:
+        is_words = name == "question" and isinstance(value, str) and not value.startswith("{")  # not a post's field
+        if name in FIELDS and name not in columns and not is_words:
             fields[name] = value
         else:
             extra[name] = value
@@ -207,12 +213,55 @@ def _fields(row: Row, number: int, line: int, path: Path, columns: dict[str, str
             fields[name] = [value]
         if not isinstance(fields.get(name, []), list):
             raise BadRecord(path, line, name, f"a list is accepted; {shown(fields[name])} arrived.")
-    if isinstance(value := fields.get("meta"), str):
-        fields["meta"] = _from_json(value, "meta", dict, path, line)
+    for name in ("meta", "question"):
+        if isinstance(value := fields.get(name), str):
+            fields[name] = _from_json(value, name, dict, path, line)
     if extra:
         meta = fields.get("meta", {})
         fields["meta"] = {**extra, **meta} if isinstance(meta, dict) else meta
     return fields
+
+
+def with_question(post: Post, *, path: Path | None = None, line: int | None = None) -> Post:
+    """The post with its question, and its gold answer in its one form.
+
+    A post without a question whose `meta` holds `options` asks its text and shows no words of its own.
+
+    Raises:
+        BadRecord: there is no question, or the label is no answer to it.
+    """
+    where: Any = {"path": path or Path("-"), "line": line}
+    question = post.question
+    if question is None:
+        options = post.meta.get("options")
+        if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
+            raise BadRecord(
+                where["path"], line, "question", "no question arrived.",
+                "A post of this task has 'question' with 'kind', 'text' and 'options', or its text asks and 'meta' has "
+                "'options'.",
+            )  # fmt: skip
+        plain = tuple(bare_option(option) for option in options)
+        kind = "choices" if post.label and "," in post.label else "choice"
+        question = record_from(Question, {"kind": kind, "text": post.text, "options": plain}, whole="question", **where)
+        post = post.model_copy(update={"text": "", "question": question})
+    if post.label is None:
+        return post
+    answer = question.canonical(post.label)
+    if answer is None:
+        raise BadRecord(
+            where["path"], line, "label", f"{shown(post.label)} is no answer to the question.",
+            f"Accepted: {', '.join(question.answers)}" + (", joined by commas." if question.kind == "choices" else "."),
+        )  # fmt: skip
+    return post.model_copy(update={"label": answer})
+
+
+def bare_option(option: str) -> str:
+    """An option without its letter.
+
+    >>> bare_option("B. He is tired.")
+    'He is tired.'
+    """
+    return re.sub(r"^\s*\(?[A-Z][.):]\s+", "", option).strip()
 
 
 def _from_json(text: str, field: str, kind: type, path: Path, line: int) -> Any:

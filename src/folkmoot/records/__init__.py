@@ -25,6 +25,7 @@ from folkmoot.records.outcome import Outcome
 from folkmoot.records.post import Media, MediaType, Post
 from folkmoot.records.preference import PreferencePair
 from folkmoot.records.profile import Profile
+from folkmoot.records.question import Question
 from folkmoot.records.task import Label, Task
 from folkmoot.records.verdict import Sentence, Span, Verdict
 
@@ -54,6 +55,7 @@ __all__ = [
     "Post",
     "PreferencePair",
     "Profile",
+    "Question",
     "Record",
     "RunMismatch",
     "Sentence",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from folkmoot.records.base import Record
+from folkmoot.records.question import Question
 
 MediaType = Literal["image", "video", "audio"]
 
@@ -28,8 +29,10 @@ class Post(Record):
     label: str | None = None
     attribution: tuple[str, ...] = ()
     split: str | None = None
+    question: Question | None = Field(default=None, exclude_if=lambda question: question is None)
+    """What is asked about it, for a task whose answers are a question's."""
     meta: dict[str, Any] = Field(default_factory=dict)
 
     def blind(self) -> Post:
         """The same post without anything a judge must not see: gold label, attribution, split, meta."""
-        return Post(id=self.id, text=self.text, media=self.media)
+        return Post(id=self.id, text=self.text, media=self.media, question=self.question)
