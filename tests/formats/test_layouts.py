@@ -31,7 +31,7 @@ def test_every_layout_says_what_it_accepts_and_names_a_shipped_task(name: str, t
     assert layout.name == name
     assert layout.accepts
     if layout.task:
-        assert load_task(layout.task).positive
+        assert load_task(layout.task).name == layout.task
     with pytest.raises(BadInput, match="no such file or folder; accepted is"):
         read_layout(name, tmp_path / "none")
     with pytest.raises(BadInput):

@@ -1,9 +1,13 @@
 """`folkmoot compare`: judges side by side, with intervals and paired tests."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from folkmoot.records import Post, Verdict
 
 
 def compare(
@@ -31,6 +35,9 @@ def compare(
     stems = [path.stem for path in verdicts]
     names = stems if len(set(stems)) == len(stems) else [str(path) for path in verdicts]
     held = {name: read_verdicts(path) for name, path in zip(names, verdicts, strict=True)}
+    if posts and posts[0].question is not None:
+        compare_questions(held, posts, as_json=as_json)
+        return
     result = compare_judges(held, posts, task=known)
     if as_json:
         typer.echo(result.model_dump_json())
@@ -44,4 +51,27 @@ def compare(
         typer.echo(
             f"{comparison.first} - {comparison.second}: macro-F1 {difference.value:+.4f} "
             f"({difference.interval95[0]:+.4f} to {difference.interval95[1]:+.4f}), McNemar p = {comparison.mcnemar.p:.4f}"
+        )
+
+
+def compare_questions(held: "dict[str, list[Verdict]]", gold: "list[Post]", *, as_json: bool) -> None:
+    """Print judges' answers side by side, each against the first."""
+    from folkmoot.evaluation.answers import compare_answers, score_answers
+
+    scores = {name: score_answers(verdicts, gold) for name, verdicts in held.items()}
+    comparisons = compare_answers(held, gold)
+    if as_json:
+        found = {"judges": {name: one.model_dump(mode="json") for name, one in scores.items()},
+                 "comparisons": [one.model_dump(mode="json") for one in comparisons]}  # fmt: skip
+        typer.echo(json.dumps(found))
+        return
+    typer.echo(f"{'judge':<24} {'accuracy':>9}  95% interval      answered of {len(gold)}")
+    for name, one in scores.items():
+        typer.echo(
+            f"{name:<24} {one.accuracy:9.4f}  {one.interval95[0]:.4f} to {one.interval95[1]:.4f}  {one.answered}"
+        )
+    for pair in comparisons:
+        typer.echo(
+            f"{pair.first} - {pair.second}: accuracy {pair.difference:+.4f} "
+            f"({pair.interval95[0]:+.4f} to {pair.interval95[1]:+.4f}), McNemar p = {pair.mcnemar.p:.4f}"
         )

@@ -38,6 +38,11 @@ def evaluate(
     if not labelled:
         raise BadInput(f"{gold}: no post has a label, so there is nothing to score against")
     held = read_verdicts(verdicts) if verdicts else judge_now(str(judge), labelled)
+    if labelled[0].question is not None:
+        if types or report:
+            raise BadInput("answers to questions have neither deceptions' types nor this report; leave both out")
+        say_answers(held, labelled, as_json=as_json)
+        return
     if known_task is None:
         warn_of_strangers(held, labelled)
     metrics = measure(held, labelled, known_task)
@@ -72,6 +77,27 @@ def evaluate(
             typer.echo(f"{name} {getattr(metrics, name):.4f}")
     say_further(more)
     typer.echo("outcomes " + ", ".join(f"{count} {name}" for name, count in metrics.outcomes.items() if count))
+
+
+def say_answers(held: "list[Verdict]", gold: "list[Post]", *, as_json: bool) -> None:
+    """Print how right the answers are: pooled, by type, and as IntentBench's table where it has its columns."""
+    from folkmoot.evaluation.answers import intentbench_row, score_answers
+
+    scores = score_answers(held, gold)
+    if as_json:
+        typer.echo(scores.model_dump_json())
+        return
+    low, high = scores.interval95
+    typer.echo(f"questions {scores.n}, answered {scores.answered}; those without an answer count as wrong")
+    typer.echo(f"accuracy {scores.accuracy:.4f} (95% {low:.4f} to {high:.4f})")
+    if scores.chance is not None:
+        typer.echo(f"chance {scores.chance:.4f}")
+    for name, one in scores.per_type.items():
+        low, high = one.interval95
+        typer.echo(f"type {name}: {one.accuracy:.4f} (95% {low:.4f} to {high:.4f}), n {one.n}")
+    if any(value != "–" for name, value in intentbench_row(scores) if name != "Overall"):
+        typer.echo("IntentBench " + " | ".join(f"{name} {value}" for name, value in intentbench_row(scores)))
+    typer.echo("outcomes " + ", ".join(f"{count} {name}" for name, count in scores.outcomes.items()))
 
 
 def further_scores(

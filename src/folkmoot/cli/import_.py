@@ -12,7 +12,8 @@ def import_(
         str,
         typer.Argument(
             help="hateful_memes, mami, davidson, sentiment140, ma_vlm, wildfakebench, fakesv, fakett, fvc, mmfakebench, "
-            "mfc_bench, newsclippings, verite, five_pils, mediaeval or averitec."
+            "mfc_bench, newsclippings, verite, five_pils, mediaeval, averitec, intentbench, intent_train, daily_omni, "
+            "worldsense, social_iq2, meld, mustard or mintrec."
         ),
     ],
     path: Annotated[Path, typer.Argument(help="The data set's file or folder.")],

@@ -22,7 +22,7 @@ def judge(
     panel: Annotated[
         str | None,
         typer.Option(
-            help="direct, chain_of_thought, few_shot, negotiation, society, delphi, video_of_thought, mmd_agent."
+            help="direct, chain_of_thought, few_shot, negotiation, society, delphi, video_of_thought, mmd_agent, reflection."
         ),
     ] = None,
     opinions: Annotated[Path | None, typer.Option(help="Recorded opinions, in place of a panel's calls.")] = None,
@@ -32,12 +32,19 @@ def judge(
     ] = None,
     preset: Annotated[
         Literal["paper", "reference", "delphi_agent"] | None,
-        typer.Option(help="The rules of negotiation and delphi; the paper's by default."),
+        typer.Option(help="The rules of negotiation, delphi and reflection; the paper's by default."),
     ] = None,
     classifier: Annotated[Path | None, typer.Option(help="A student whose label the negotiation sees.")] = None,
     examples: Annotated[Path | None, typer.Option(help="Labelled posts for few_shot.")] = None,
     profiles: Annotated[str | None, typer.Option(help="The society's profiles; the shipped bank by default.")] = None,
     users: Annotated[int | None, typer.Option(min=1, help="Users that a society asks about a post; 8.")] = None,
+    attempts: Annotated[int | None, typer.Option(min=1, help="Answers that reflection may try; 3.")] = None,
+    suffices: Annotated[
+        int | None, typer.Option(min=1, max=10, help="The reviser's score at which reflection stops; 7.")
+    ] = None,
+    grounder: Annotated[
+        Path | None, typer.Option(help="A trained grounder's folder for reflection, in place of the model.")
+    ] = None,
     corpus: Annotated[
         Path | None, typer.Option(help="Where evidence is: a folder or file of JSONL, text, HTML, PDF, Wikipedia XML.")
     ] = None,
@@ -64,7 +71,10 @@ def judge(
     ] = None,
     threshold: Annotated[float | None, typer.Option(min=0, help="The gate's confidence; 0.6.")] = None,
     without: Annotated[
-        list[str] | None, typer.Option(help="What delphi does without: text, video, audio, evidence, refining.")
+        list[str] | None,
+        typer.Option(
+            help="What delphi (text, video, audio, evidence, refining) or reflection (events, grounding) does without."
+        ),
     ] = None,
     column: Annotated[
         list[str] | None, typer.Option(help="A post's field from a column, as text=tweet; id=# numbers the rows.")
@@ -101,7 +111,8 @@ def judge(
     if (judge_name is not None) == (panel is not None or opinions is not None):
         raise BadInput("name exactly one judge: --judge, --panel or --opinions (which may stand in for a --panel)")
     given = {"panel": panel, "opinions": opinions, "task": task, "model": model, "preset": preset, "seed": seed,
-             "classifier": classifier, "examples": examples, "profiles": profiles, "users": users}  # fmt: skip
+             "classifier": classifier, "examples": examples, "profiles": profiles, "users": users,
+             "attempts": attempts, "suffices": suffices, "grounder": grounder}  # fmt: skip
     world = {"corpus": corpus, "sources": source, "search": search, "as_of": as_of, "allowed": allowed, "gate": gate,
              "allow_undated": allow_undated or None, "snapshot": snapshot, "threshold": threshold, "without": without,
              "captions": captions or None}  # fmt: skip

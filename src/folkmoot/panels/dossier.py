@@ -67,12 +67,14 @@ def post_block(post: Post, *, without: frozenset[Part] = frozenset()) -> str:
     )
 
 
-def observation_lines(observations: Sequence[Observation]) -> str:
-    """The observations, numbered, in a marked block; empty where there are none."""
-    if not observations:
+def observation_lines(observations: Sequence[Observation | None]) -> str:
+    """The observations, numbered, in a marked block; empty where there are none. None keeps a number and is not shown."""
+    if not any(observations):
         return ""
     lines = []
     for number, observation in enumerate(observations):
+        if observation is None:
+            continue
         when = ""
         if observation.start_seconds is not None:
             when = f" {observation.start_seconds:.1f}"

@@ -14,6 +14,7 @@ from folkmoot.panels.direct import Direct
 from folkmoot.panels.few_shot import FewShot
 from folkmoot.panels.mmd_agent import MmdAgent
 from folkmoot.panels.negotiation import Negotiation
+from folkmoot.panels.reflection import Reflection
 from folkmoot.panels.society import Society
 from folkmoot.panels.video_of_thought import VideoOfThought
 from folkmoot.records import BadInput, Judge, Task
@@ -27,7 +28,12 @@ PANELS: dict[str, Callable[..., Judge]] = {
     "delphi": Delphi,
     "video_of_thought": VideoOfThought,
     "mmd_agent": MmdAgent,
+    "reflection": Reflection,
 }
+
+
+ANSWERING = ("reflection",)
+"""Panels for tasks whose answers are a question's."""
 
 
 def build_panel(name: str, task: Task, model: ChatModel, **options: Any) -> Judge:
@@ -43,6 +49,10 @@ def build_panel(name: str, task: Task, model: ChatModel, **options: Any) -> Judg
     offered = f"v{getattr(build, 'version', 1)}"
     if version not in ("", offered):
         raise BadInput(f"panel '{plain}' is offered as '{plain}:{offered}', not as '{name}'")
+    if task.answers == "question" and plain not in ANSWERING:
+        raise BadInput(
+            f"panel '{plain}' decides for a task's labels, and task '{task.name}' has questions; take {', '.join(ANSWERING)}"
+        )
     parameters = inspect.signature(build).parameters
     accepted = [key for key, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
     for key in options:

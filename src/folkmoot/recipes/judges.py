@@ -21,6 +21,7 @@ from folkmoot.recipes.toml_file import read_toml
 from folkmoot.records import BadInput, BadRecord, Judge, Record, Task
 from folkmoot.runs import Budget, Ledger, Price, RunFolder
 from folkmoot.students import card_file, open_student
+from folkmoot.students.grounding import GROUNDER_FILE, open_grounder
 
 REPLY_TOKENS = 256
 BRIEF_LOOK = PerceptionSettings(ocr_frames=8)
@@ -29,7 +30,7 @@ SMALL_MODEL_PENALTY = 0.4
 """The embedded model repeats itself for ever without (chosen: four clips were judged to their end with it)."""
 TEAM_CONTEXT_TOKENS = 8192
 """A dossier with evidence takes more than a post (SmolLM2's own limit)."""
-PATHS = ("student", "opinions", "classifier", "examples", "ledger", "profiles")
+PATHS = ("student", "opinions", "classifier", "examples", "ledger", "profiles", "grounder")
 
 
 class JudgeSpec(Record):
@@ -49,6 +50,9 @@ class JudgeSpec(Record):
     examples: str | None = None
     profiles: str | None = None
     users: int = Field(default=8, ge=1)
+    attempts: int = Field(default=3, ge=1)
+    suffices: int = Field(default=7, ge=1, le=10)
+    grounder: str | None = None
     seed: int = 0
     world: WorldSpec = WorldSpec()
     price: Price = Price()
@@ -68,6 +72,8 @@ class JudgeSpec(Record):
         for name, folder in (("student", self.student), ("classifier", self.classifier)):
             if folder and (card := card_file(folder)) is not None:
                 files[name] = card
+        if self.grounder:
+            files["grounder"] = Path(self.grounder) / GROUNDER_FILE
         return files
 
     def anchored(self, folder: Path | None = None) -> JudgeSpec:
@@ -208,6 +214,15 @@ def build_judge(
             ),
             "brief": is_small,
         }  # fmt: skip
+    if name == "reflection":
+        is_small = spec.model.startswith("embedded")
+        options |= {
+            "preset": spec.preset, "attempts": spec.attempts, "suffices": spec.suffices, "without": spec.world.without,
+            "brief": is_small, "grounder": open_grounder(spec.grounder) if spec.grounder else None,
+            "sampling": Sampling(
+                seed=spec.seed, max_tokens=2 * REPLY_TOKENS, frequency_penalty=SMALL_MODEL_PENALTY if is_small else 0.0
+            ),
+        }  # fmt: skip
     if name == "few_shot":
         if not spec.examples:
             raise BadInput("panel 'few_shot' needs examples: give --examples FILE with labelled posts")
@@ -233,6 +248,8 @@ def configuration_of(spec: JudgeSpec, judge: Judge, model: ChatModel | None = No
         configuration |= {"model": model.name, "seed": spec.seed}
         if spec.panel and spec.panel.startswith("society"):
             configuration["users"] = spec.users
+        if spec.panel and spec.panel.startswith("reflection"):
+            configuration |= {"attempts": spec.attempts, "suffices": spec.suffices}
         if spec.panel and spec.panel.partition(":")[0] in RETRIEVING:
             configuration["world"] = spec.world.configuration()
     return configuration

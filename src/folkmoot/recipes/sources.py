@@ -28,6 +28,7 @@ from folkmoot.evidence.web import (
 from folkmoot.models.chat import ChatModel
 from folkmoot.models.sentence_encoder import SentenceEncoder
 from folkmoot.panels.dossier import PARTS
+from folkmoot.panels.reflection import PARTS as REFLECTION_PARTS
 from folkmoot.panels.sequence import Look
 from folkmoot.perception import PerceptionSettings, perceive_post
 from folkmoot.perception.captions import caption
@@ -35,7 +36,7 @@ from folkmoot.records import BadInput, Observation, Post, Record
 from folkmoot.records.dates import iso_date
 from folkmoot.runs.manifest import input_hash
 
-LOOKING = ("delphi", "video_of_thought", "mmd_agent")
+LOOKING = ("delphi", "video_of_thought", "mmd_agent", "reflection")
 """Panels that look at a post's media."""
 RETRIEVING = ("delphi", "mmd_agent")
 """Panels that ask the world."""
@@ -57,7 +58,7 @@ class WorldSpec(Record):
     threshold: float = Field(default=0.6, ge=0)
     captions: bool = False
     """The panel's own model also describes each frame that stands for a clip, where it takes pictures."""
-    without: tuple[Literal["text", "video", "audio", "evidence", "refining"], ...] = ()
+    without: tuple[Literal["text", "video", "audio", "evidence", "refining", "events", "grounding"], ...] = ()
 
     @field_validator("as_of")
     @classmethod
@@ -74,8 +75,8 @@ class WorldSpec(Record):
             BadInput: one is not accepted; names it.
         """
         for part in values.get("without") or ():
-            if part not in PARTS:
-                raise BadInput(f"--without {part}: there are {', '.join(PARTS)}")
+            if part not in (*PARTS, *REFLECTION_PARTS):
+                raise BadInput(f"--without {part}: there are {', '.join((*PARTS, *REFLECTION_PARTS))}")
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:

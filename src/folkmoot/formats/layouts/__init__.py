@@ -9,11 +9,13 @@ from folkmoot.formats.fields import suggestion
 from folkmoot.formats.layouts import (
     averitec,
     davidson,
+    dialogues,
     fvc,
     hateful_memes,
     image_text,
     ma_vlm,
     mami,
+    questions,
     sentiment140,
     short_videos,
     wildfakebench,
@@ -35,6 +37,8 @@ LAYOUTS: dict[str, Layout] = {
         fvc.LAYOUT,
         *image_text.ALL,
         averitec.LAYOUT,
+        *questions.ALL,
+        *dialogues.ALL,
     )
 }
 
