@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, Literal
 
 from folkmoot.formats.fields import check_label, check_slip, columns_of, record_from, shown, suggestion
@@ -240,7 +241,11 @@ def with_question(post: Post, *, path: Path | None = None, line: int | None = No
                 "A post of this task has 'question' with 'kind', 'text' and 'options', or its text asks and 'meta' has "
                 "'options'.",
             )  # fmt: skip
-        plain = tuple(bare_option(option) for option in options)
+        lettered = all(
+            re.match(rf"\s*\(?{letter}[.):]\s", option)
+            for letter, option in zip(ascii_uppercase, options, strict=False)
+        )  # an option may begin with somebody's initial
+        plain = tuple(bare_option(option) if lettered else option.strip() for option in options)
         kind = "choices" if post.label and "," in post.label else "choice"
         question = record_from(Question, {"kind": kind, "text": post.text, "options": plain}, whole="question", **where)
         post = post.model_copy(update={"text": "", "question": question})

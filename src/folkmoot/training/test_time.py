@@ -16,6 +16,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -117,6 +118,22 @@ class WeightsChanged(FolkmootError):
     """The weights after an instance are not those before it, bit for bit."""
 
 
+class _Prefill(NamedTuple):
+    cache: Any
+    logits: Tensor  # [V], of the next token
+    next_position: int
+
+
+@dataclass
+class _Reviewed:
+    """What the reviser has said and read of one question; the adapter is off for it, so both stay true."""
+
+    scores: dict[str, float] = field(default_factory=dict)
+    beginning: list[int] = field(default_factory=list)
+    """The tokens that the reviser's prompts begin with, whatever the answer."""
+    shared: _Prefill | None = None
+
+
 class Asked(NamedTuple):
     """A question as token ids, with what a processor made of its pictures; `review` gives the reviser's prompt for an
     answer in words."""
@@ -127,14 +144,8 @@ class Asked(NamedTuple):
     media: Mapping[str, Tensor]
     positions: Tensor | None
     review: Callable[[str], list[int]]
-    reviewed: dict[str, float]
+    reviewed: _Reviewed
     cut: bool = False
-
-
-class _Prefill(NamedTuple):
-    cache: Any
-    logits: Tensor  # [V], of the next token
-    next_position: int
 
 
 class TestTimeAdapter:
@@ -263,7 +274,12 @@ class TestTimeAdapter:
             text, _, _ = read_prompt(model, reader, turns(review(answer), 0), ())
             return shortened(text, context_tokens(model) - 8)
 
-        return Asked(id, question, kept, media, positions, review_ids, {}, cut=len(kept) < len(ids))
+        reviewed = _Reviewed()
+        if question.answers:
+            one, other = (review_ids(answer) for answer in question.answers[:2])
+            alike = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+            reviewed.beginning = one[:alike]
+        return Asked(id, question, kept, media, positions, review_ids, reviewed, cut=len(kept) < len(ids))
 
     def adapt(self, asked: Asked) -> Adapted:
         """Every arm on one question. The same settings, seed and thread count give the same attempts.
@@ -276,7 +292,7 @@ class TestTimeAdapter:
             generator = torch.Generator().manual_seed(seed_of(self.seed, asked.id))
             prefill = self._prefill(asked)
             thoughts = self._think(prefill, rows=1 + self.settings.attempts, generator=generator)
-            answers = self._answer(asked, thoughts, generator, greedy_first=True)
+            answers = self._answer(asked, prefill, thoughts, generator, greedy_first=True)
             greedy = Attempt(number=1, thought=self._text(thoughts[0]), answer=answers[0][0], score=None)
             greedy_seconds = time.monotonic() - started
             sampled: list[Attempt] = []
@@ -292,7 +308,7 @@ class TestTimeAdapter:
                 )  # fmt: skip
             best_seconds = time.monotonic() - started
             started = time.monotonic()
-            adapted = self._adapted(asked, sampled[0], thoughts[1] + answers[1][1], generator)
+            adapted = self._adapted(asked, prefill, sampled[0], thoughts[1] + answers[1][1], generator)
             return Adapted(
                 id=asked.id, greedy=greedy, best_of=tuple(sampled), adapted=adapted, prompt_tokens=len(asked.prompt),
                 cut=asked.cut,
@@ -303,7 +319,7 @@ class TestTimeAdapter:
             )  # fmt: skip
 
     def _adapted(
-        self, asked: Asked, first: Attempt, tokens: list[int], generator: torch.Generator
+        self, asked: Asked, prefill: _Prefill, first: Attempt, tokens: list[int], generator: torch.Generator
     ) -> tuple[Attempt, ...]:
         settings, done, baseline = self.settings, [first], self.settings.baseline
         optimiser = torch.optim.AdamW(self.trained.values(), lr=settings.learning_rate)
@@ -311,15 +327,17 @@ class TestTimeAdapter:
         while len(done) < settings.attempts and not self._is_enough(done[-1]) and not self._is_late(started):
             last = done[-1]
             if last.score is not None and tokens:
-                self.model.train()
-                nll = self._nll(asked, tokens)
-                loss = adaptation_loss(nll, last.score, baseline)
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                self.model.eval()
-                with torch.inference_mode():
-                    after = float(self._nll(asked, tokens))
+                with torch.random.fork_rng():  # dropout is this step's own, whatever was asked before
+                    torch.manual_seed(seed_of(self.seed, asked.id, len(done)))
+                    self.model.train()
+                    nll = self._nll(asked, tokens)
+                    loss = adaptation_loss(nll, last.score, baseline)
+                    optimiser.zero_grad()
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    optimiser.step()
+                    self.model.eval()
+                prefill = self._prefill(asked)
+                after = -self._log_prob(prefill, tokens) / len(tokens)
                 done[-1] = last.model_copy(
                     update={
                         "nll": _digits(float(nll.detach())), "loss": _digits(float(loss.detach())), "baseline": baseline,
@@ -327,8 +345,8 @@ class TestTimeAdapter:
                     }
                 )  # fmt: skip
                 baseline = next_baseline(baseline, last.score, settings.baseline_decay)
-            thought = self._think(self._prefill(asked), rows=1, generator=generator, greedy_first=False)
-            ((answer, said),) = self._answer(asked, thought, generator, greedy_first=False)
+            thought = self._think(prefill, rows=1, generator=generator, greedy_first=False)
+            ((answer, said),) = self._answer(asked, prefill, thought, generator, greedy_first=False)
             tokens = thought[0] + said
             done.append(
                 Attempt(
@@ -354,15 +372,53 @@ class TestTimeAdapter:
 
     @torch.inference_mode()
     def _prefill(self, asked: Asked) -> _Prefill:
-        inner = transformers_model(self.model)
-        device = inner.get_input_embeddings().weight.device
+        """The prompt read once, for every attempt with these weights."""
+        device = self._device()
         given: dict[str, Any] = {name: value.to(device) for name, value in asked.media.items()}
         last = len(asked.prompt) - 1
         if asked.positions is not None:
             given["position_ids"] = asked.positions[:, None].to(device)
             last = int(asked.positions.max())
-        out = inner(input_ids=torch.tensor([asked.prompt], device=device), use_cache=True, logits_to_keep=1, **given)
-        return _Prefill(out.past_key_values, out.logits[0, -1].float(), last + 1)
+        return self._read(asked.prompt, last + 1, given)
+
+    def _read(self, tokens: Sequence[int], next_position: int, given: Mapping[str, Any]) -> _Prefill:
+        ids = torch.tensor([list(tokens)], device=self._device())
+        out = transformers_model(self.model)(input_ids=ids, use_cache=True, logits_to_keep=1, **given)
+        return _Prefill(out.past_key_values, out.logits[0, -1].float(), next_position)
+
+    @torch.inference_mode()
+    def _extend(self, prefill: _Prefill, tokens: Sequence[int]) -> _Prefill:
+        """The prefill with tokens of text behind it; the one given stays as it is."""
+        if not tokens:
+            return prefill
+        after = prefill.next_position + len(tokens)
+        position = torch.arange(prefill.next_position, after, device=self._device())[None]
+        given = {"past_key_values": copy.deepcopy(prefill.cache), "position_ids": self._axes(position)}
+        return self._read(tokens, after, given)
+
+    @torch.inference_mode()
+    def _log_prob(self, prefill: _Prefill, tokens: Sequence[int]) -> float:
+        """The log-likelihood of tokens that follow, in nats."""
+        total = prefill.logits.log_softmax(-1)[tokens[0]]
+        if len(tokens) > 1:
+            position = torch.arange(len(tokens) - 1, device=self._device())[None] + prefill.next_position
+            ids = torch.tensor([list(tokens[:-1])], device=self._device())
+            out = transformers_model(self.model)(
+                input_ids=ids, past_key_values=copy.deepcopy(prefill.cache), position_ids=self._axes(position),
+                use_cache=True,
+            )  # fmt: skip
+            wanted = torch.tensor(tokens[1:], device=self._device())
+            total = total + out.logits[0].float().log_softmax(-1).gather(1, wanted[:, None]).sum()
+        return float(total)
+
+    def _device(self) -> torch.device:
+        device: torch.device = transformers_model(self.model).get_input_embeddings().weight.device
+        return device
+
+    def _axes(self, position: Tensor) -> Tensor:
+        """Positions [B, T] as the model wants them: with three axes where its rotary positions have them."""
+        has_axes = hasattr(transformers_model(self.model).model, "get_rope_index")
+        return position.expand(3, *position.shape) if has_axes else position
 
     @torch.inference_mode()
     def _think(
@@ -389,15 +445,10 @@ class TestTimeAdapter:
                     thoughts[row].append(token)
             if not open_rows or step + 1 == self.settings.thought_tokens:
                 break
-            position = torch.full((rows, 1), prefill.next_position + step, device=chosen.device)
-            if self._has_axes(prefill):
-                position = position.expand(3, rows, 1)
+            position = self._axes(torch.full((rows, 1), prefill.next_position + step, device=chosen.device))
             out = inner(input_ids=chosen[:, None], past_key_values=cache, position_ids=position, use_cache=True)
             logits = out.logits[:, -1].float()
         return thoughts
-
-    def _has_axes(self, prefill: _Prefill) -> bool:
-        return hasattr(transformers_model(self.model).model, "get_rope_index")
 
     def _draw(self, logits: Tensor, generator: torch.Generator, *, greedy_first: bool) -> Tensor:
         """One token a row: sampled at the temperature, the first row greedy if so asked."""
@@ -409,76 +460,68 @@ class TestTimeAdapter:
 
     @torch.inference_mode()
     def _answer(
-        self, asked: Asked, thoughts: Sequence[list[int]], generator: torch.Generator, *, greedy_first: bool
+        self,
+        asked: Asked,
+        prefill: _Prefill,
+        thoughts: Sequence[list[int]],
+        generator: torch.Generator,
+        *,
+        greedy_first: bool,
     ) -> list[tuple[str | None, list[int]]]:
         """Each thought's answer in its one form, and the tokens that follow the thought. Letters and yes or no are
         drawn by their likelihood, so that every attempt has an answer; of several letters each that is likelier than
         a guess is taken."""
-        question = asked.question
-        lead = self._ids(LEAD)
+        question, lead = asked.question, self._ids(LEAD)
+        ready = [self._extend(prefill, [*thought, *lead]) for thought in thoughts]
         if question.kind == "free":
-            return [self._free(asked, thought, lead) for thought in thoughts]
+            return [self._free(question, one, lead) for one in ready]
         offered = [self._ids(f" {name}") for name in question.answers]
-        items = [Branching([*asked.prompt, *t, *lead], offered, asked.media, self._longer(asked, len(t) + len(lead)))
-                 for t in thoughts]  # fmt: skip
-        likelihoods, _ = read_answers(self.model, items, padding=self.padding, kinds=range(1, len(offered) + 1))
-        scores = torch.stack([likelihood.log_prob.float() for likelihood in likelihoods], dim=1)  # [rows, answers]
-        found: list[tuple[str | None, list[int]]] = []
+        scores = torch.tensor([[self._log_prob(one, tokens) for tokens in offered] for one in ready])  # [rows, answers]
         if question.kind == "choices":
+            found: list[tuple[str | None, list[int]]] = []
             for row in scores.softmax(1):
-                taken = [n for n in range(len(offered)) if row[n] >= 1 / len(offered)]
-                said = ",".join(question.answers[n] for n in taken)
+                taken = [
+                    name for name, share in zip(question.answers, row.tolist(), strict=True) if share >= 1 / len(row)
+                ]
+                said = ",".join(taken)
                 found.append((question.canonical(said), [*lead, *self._ids(f" {said}")]))
             return found
         chosen = self._draw(scores, generator, greedy_first=greedy_first)
         return [(question.answers[int(n)], [*lead, *offered[int(n)]]) for n in chosen]
 
-    def _free(self, asked: Asked, thought: list[int], lead: list[int]) -> tuple[str | None, list[int]]:
+    def _free(self, question: Question, ready: _Prefill, lead: list[int]) -> tuple[str | None, list[int]]:
         """A free answer, greedy after its thought."""
-        inner = transformers_model(self.model)
-        prompt = [*asked.prompt, *thought, *lead]
-        longer = self._longer(asked, len(thought) + len(lead))
-        prefill = self._prefill(asked._replace(prompt=prompt, positions=longer))
-        cache, logits, said = prefill.cache, prefill.logits, list[int]()
-        for step in range(self.settings.answer_tokens):
-            token = int(logits.argmax())
+        said: list[int] = []
+        while len(said) < self.settings.answer_tokens:
+            token = int(ready.logits.argmax())
             if token in self.ends or "\n" in self.base.tokenizer.decode([token]):
                 break
             said.append(token)
-            position = torch.tensor([[prefill.next_position + step]], device=logits.device)
-            if self._has_axes(prefill):
-                position = position.expand(3, 1, 1)
-            ids = torch.tensor([[token]], device=logits.device)
-            logits = inner(input_ids=ids, past_key_values=cache, position_ids=position, use_cache=True).logits[0, -1]
-        return asked.question.canonical(self._text(said)), [*lead, *said]
-
-    def _longer(self, asked: Asked, tokens: int) -> Tensor | None:
-        """The prompt's positions with so many tokens of text behind them."""
-        if asked.positions is None:
-            return None
-        after = int(asked.positions.max()) + 1 + torch.arange(tokens)
-        return torch.cat([asked.positions.cpu(), after.expand(asked.positions.shape[0], -1)], dim=1)
+            ready = self._extend(ready, [token])
+        return question.canonical(self._text(said)), [*lead, *said]
 
     @torch.inference_mode()
     def _review(self, asked: Asked, answer: str | None) -> float | None:
         """The model's own score of an answer, the adapter off, by the likelihood of the ten scores."""
         if answer is None:
             return None
-        if answer in asked.reviewed:  # the adapter is off: the same answer has the same score
-            return asked.reviewed[answer]
-        end = self.base.tokenizer.eos_token_id
-        offered = [[*self._ids(str(score)), end] for score in SCORES]
+        held = asked.reviewed
+        if answer in held.scores:
+            return held.scores[answer]
+        end, ids = self.base.tokenizer.eos_token_id, asked.review(answer)
         with self.model.disable_adapter():
-            likelihoods, _ = read_answers(
-                self.model, [Branching(asked.review(answer), offered)], padding=self.padding,
-                kinds=range(1, len(SCORES) + 1),
-            )  # fmt: skip
-        scores = torch.stack([likelihood.log_prob.float() for likelihood in likelihoods])[:, 0]
+            alike = len(held.beginning)
+            if alike and ids[:alike] == held.beginning:  # not so where a prompt was cut
+                held.shared = held.shared or self._read(held.beginning, alike, {})
+                ready = self._extend(held.shared, ids[alike:])
+            else:
+                ready = self._read(ids, len(ids), {})
+            scores = torch.tensor([self._log_prob(ready, [*self._ids(str(score)), end]) for score in SCORES])
         if self.settings.score == "greedy":
             score = float(SCORES[int(scores.argmax())])
         else:
-            score = _digits(float((scores.softmax(0) * torch.tensor(SCORES, device=scores.device)).sum()))
-        asked.reviewed[answer] = score
+            score = _digits(float((scores.softmax(0) * torch.tensor(SCORES)).sum()))
+        held.scores[answer] = score
         return score
 
     def _ids(self, text: str) -> list[int]:
