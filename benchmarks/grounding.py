@@ -2,6 +2,7 @@
 
     python benchmarks/grounding.py run --data DIR --out grounding.jsonl
     python benchmarks/grounding.py table grounding.jsonl
+    python benchmarks/grounding.py spans --data DIR --out FOLDER     # FOLDER/grounding/{train,dev}.jsonl, for recipes/social.toml
 
 DIR holds `meld_text` (train, dev). A dialogue of 5 to 500 s, five utterances or more and up to 200 words is a clip whose
 transcript has speakers and times; the query is "X feels EMOTION" for every speaker and emotion but neutral that has one
@@ -63,7 +64,7 @@ def examples(path: Path) -> list[Any]:
                 found.append(
                     GroundingExample(
                         id=f"{path.stem}-{name}-{speaker}-{emotion}", query=f"{speaker} feels {emotion}",
-                        observations=observations, span=(times[numbers[0]][0], times[numbers[-1]][1]), group=name,
+                        observations=observations, span=(times[numbers[0]][0], times[numbers[-1]][1]), group=f"{path.stem}-{name}",
                     )
                 )  # fmt: skip
     return found
@@ -143,7 +144,7 @@ def table(paths: list[Path]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["run", "table"])
+    parser.add_argument("what", choices=["run", "table", "spans"])
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--data", type=Path, default=Path("data"))
     parser.add_argument("--seeds", type=int, default=3)
@@ -151,6 +152,12 @@ def main() -> None:
     given = parser.parse_args()
     if given.what == "run":
         run(given.data, given.out, given.seeds)
+    elif given.what == "spans":
+        for part in ("train", "dev"):
+            path = (given.out if given.out.is_dir() else given.data) / "grounding" / f"{part}.jsonl"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(e.to_line() + "\n" for e in examples(given.data / "meld_text" / f"{part}.jsonl")))
+            print(path)
     else:
         table(given.files)
 

@@ -336,7 +336,11 @@ def table(paths: list[Path], data: Path) -> None:
                 macro_f1, accuracy = (np.mean([pair[at] for pair in of_seeds], axis=0) for at in (0, 1))
                 kept[reads, student] = macro_f1
                 firsts = [pair[0][0] for pair in of_seeds]
-                sd = f"{np.std(firsts, ddof=1):.1f} ({len(firsts)})" if len(firsts) > 1 else ""
+                sd = (
+                    f"{np.std(firsts, ddof=1):.1f} ({len(firsts)})"
+                    if len(firsts) > 1
+                    else "one seed" * (student == TUNED)
+                )
                 cells = [reads, student, "", sd, "", "", "", ""]
                 for at, values in ((2, macro_f1), (4, accuracy)):
                     low, high = percentile_interval(values[1:-1])

@@ -10,11 +10,11 @@ import pytest
 import torch
 from tiny_models import llama, save_llama, save_qwen2_vl, tokenizer
 
+from folkmoot.recipes.test_time import INTENTBENCH
 from folkmoot.records import BadInput, Question
 from folkmoot.students.branching import Branching, read_answers
 from folkmoot.training.language_base import LanguageBase, load_base
 from folkmoot.training.test_time import (
-    INTENTBENCH,
     AdaptationSettings,
     Attempt,
     TestTimeAdapter,
@@ -147,11 +147,12 @@ def test_a_crash_in_the_middle_leaves_the_weights_as_they_were() -> None:
 
 def test_changed_base_weights_and_nested_instances_are_found_out() -> None:
     held = adapter()
-    with pytest.raises(WeightsChanged, match="within another"), held.instance():
+    with held.instance():
         with torch.no_grad():
             next(iter(held.trained.values())).add_(1)
-        with held.instance():
-            pass
+        inner = held.instance()
+        with pytest.raises(WeightsChanged, match="within another"):
+            inner.__enter__()
     assert held.is_fresh()
     with torch.no_grad():
         next(iter(held._frozen.values())).add_(1e-3)

@@ -15,6 +15,7 @@ import typer
 
 from folkmoot import __version__
 from folkmoot.cli import (
+    adapt,
     compare,
     distill,
     doctor,
@@ -64,6 +65,7 @@ app.command("screen")(screen.screen)
 app.command("society")(society.society)
 app.command("synthesize")(synthesize.synthesize)
 app.command("distill")(distill.distill)
+app.command("adapt")(adapt.adapt)
 app.command("run")(run.run)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)

@@ -45,6 +45,9 @@ def judge(
     grounder: Annotated[
         Path | None, typer.Option(help="A trained grounder's folder for reflection, in place of the model.")
     ] = None,
+    router: Annotated[
+        Path | None, typer.Option(help="A distilled router's folder for reflection, in place of the model.")
+    ] = None,
     corpus: Annotated[
         Path | None, typer.Option(help="Where evidence is: a folder or file of JSONL, text, HTML, PDF, Wikipedia XML.")
     ] = None,
@@ -112,7 +115,7 @@ def judge(
         raise BadInput("name exactly one judge: --judge, --panel or --opinions (which may stand in for a --panel)")
     given = {"panel": panel, "opinions": opinions, "task": task, "model": model, "preset": preset, "seed": seed,
              "classifier": classifier, "examples": examples, "profiles": profiles, "users": users,
-             "attempts": attempts, "suffices": suffices, "grounder": grounder}  # fmt: skip
+             "attempts": attempts, "suffices": suffices, "grounder": grounder, "router": router}  # fmt: skip
     world = {"corpus": corpus, "sources": source, "search": search, "as_of": as_of, "allowed": allowed, "gate": gate,
              "allow_undated": allow_undated or None, "snapshot": snapshot, "threshold": threshold, "without": without,
              "captions": captions or None}  # fmt: skip

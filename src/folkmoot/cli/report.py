@@ -47,7 +47,8 @@ def report(
 
         if posts is None:
             raise BadInput("--case shows the post beside its verdict: give --posts")
-        found = find_case(judged, read_posts(posts), case)
+        asked = known if known.answers == "question" else None
+        found = find_case(judged, read_posts(posts, task=asked), case)
         write_atomically(out, case_page(*found, known, masked=not reveal))
         typer.echo(json.dumps({"report": str(out)}) if as_json else f"report {out}")
         return

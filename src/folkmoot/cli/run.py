@@ -1,9 +1,13 @@
 """`folkmoot run RECIPE.toml`: a whole loop from one file."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from folkmoot.recipes.social import SocialLoop
 
 
 def run(
@@ -28,9 +32,13 @@ def run(
     from folkmoot.cli.preferences import run_preferences
     from folkmoot.recipes.low_resource import LowResource
     from folkmoot.recipes.reading import read_recipe
+    from folkmoot.recipes.social import SocialLoop
 
     what = read_recipe(recipe)
     folder, place = data or Path("data"), out or Path("runs") / recipe.stem
+    if isinstance(what, SocialLoop):
+        run_parts(what, place, folder, seed=seed, as_json=as_json)
+        return
     if not isinstance(what, LowResource):
         limits = {"max_cost_usd": max_cost, "max_calls": max_calls}
         prices = {"input_usd_per_million": price_in, "output_usd_per_million": price_out}
@@ -41,3 +49,23 @@ def run(
     spending = {"max_cost": max_cost, "max_calls": max_calls, "price_in": price_in, "price_out": price_out}
     trained = run_loop(what, place, model=model, spending=spending, quiet=as_json, data=folder)
     finish(trained, as_json=as_json)
+
+
+def run_parts(loop: "SocialLoop", out: Path, data: Path, *, seed: int | None, as_json: bool) -> None:
+    """Train the parts of a reflection team, and say where each is."""
+    from folkmoot.cli.loop import Narrator
+    from folkmoot.recipes.social import run_social
+
+    if seed is not None:
+        tables = {name: getattr(loop, name) for name in ("router", "reasoner", "grounder")}
+        loop = loop.model_copy(update={name: {**fields, "seed": seed} for name, fields in tables.items() if fields})
+    done = run_social(
+        loop, out, resolve=lambda path: Path(path) if Path(path).is_absolute() else data / path,
+        announce=Narrator(quiet=as_json),
+    )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps([one.model_dump(mode="json") for one in done]))
+        return
+    for one in done:
+        scores = ", ".join(f"{name} {value:.3g}" for name, value in one.dev.items())
+        typer.echo(f"{one.part:<9} {one.folder}  taught by {one.taught}{f'; dev {scores}' if scores else ''}")

@@ -76,6 +76,7 @@ class Reflection:
         *,
         look: Look | None = None,
         grounder: Grounder | None = None,
+        router: ChatModel | None = None,
         preset: Preset = "paper",
         attempts: int = ATTEMPTS,
         suffices: int = SUFFICES,
@@ -89,6 +90,7 @@ class Reflection:
         Args:
             look: what perceives a post's media; without one nothing is looked at.
             grounder: finds the part of the clip; the model is asked where there is none.
+            router: plans in the model's place, as one that was distilled for it.
             attempts: the most answers; with one there is no review.
             suffices: the score from 1 to 10 at which it stops.
             without: `events` (no collector), `grounding` (no planner, the whole clip).
@@ -107,6 +109,7 @@ class Reflection:
             if part not in PARTS:
                 raise BadInput(f"reflection: nothing to do without is called {part!r}; there are {', '.join(PARTS)}")
         self.task, self.model, self.look, self.grounder = task, model, look, grounder
+        self.router = router or model
         self.preset, self.attempts, self.suffices = preset, max(1, attempts), suffices
         self.without, self.sampling, self.reasks = frozenset(without), sampling, reasks
         self.forms = TeamForms(BRIEF if brief else FULL)
@@ -217,7 +220,7 @@ class _Inquiry:
         self.observations += added
 
     async def _route(self) -> None:
-        answer = await self._ask("planner", "plan", self.team.forms.plan, events=True)
+        answer = await self._ask("planner", "plan", self.team.forms.plan, events=True, model=self.team.router)
         plan: Any = answer.value
         if plan is None:
             self._keep("planner", answer, "")
@@ -308,10 +311,11 @@ class _Inquiry:
         narrow: bool = False,
         options: bool = True,
         sampling: Sampling | None = None,
+        model: ChatModel | None = None,
         **slots: Any,
     ) -> Answer[BaseModel]:
         answer: Answer[BaseModel] = await ask(
-            self.team.model, self._messages(section, events=events, narrow=narrow, options=options, **slots), form,
+            model or self.team.model, self._messages(section, events=events, narrow=narrow, options=options, **slots), form,
             sampling=sampling or self.team.sampling, reasks=self.team.reasks, correction=self.team.correction,
         )  # fmt: skip
         self.calls += answer.calls

@@ -4,6 +4,7 @@ where in the clip, and who in the team said what. Self-contained, nothing in it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -77,10 +78,52 @@ def case_page(post: Post, verdict: Verdict, task: Task, *, masked: bool = True) 
         findings=[
             {"n": n, "o": o, "cited": f"observation:{n}" in cited}
             for n, o in enumerate(verdict.observations)
-            if o.kind in ("provenance", "match", "container", "event", "media")
+            if o.kind in ("provenance", "match", "container", "event", "media") and "rarity" not in o.detail
         ],
+        rare=sorted(
+            (
+                {"n": n, "o": o}
+                for n, o in enumerate(verdict.observations)
+                if o.kind == "event" and "rarity" in o.detail
+            ),
+            key=lambda event: event["o"].start_seconds or 0.0,
+        ),
+        options=_options(post, verdict),
+        attempts=_attempts(verdict) if post.question is not None else [],
+        route=[o for o in verdict.opinions if o.agent == "planner" or o.agent.startswith("grounder")]
+        if post.question is not None
+        else [],
         rounds=sorted({opinion.round for opinion in verdict.opinions}),
     )
+
+
+def _options(post: Post, verdict: Verdict) -> list[dict[str, Any]]:
+    """The options of the post's question, and which the verdict chose."""
+    if post.question is None:
+        return []
+    chosen = (verdict.label or "").split(",")
+    lettered = zip(post.question.letters, post.question.options, strict=True)
+    return [{"letter": letter, "text": text, "chosen": letter in chosen} for letter, text in lettered]
+
+
+def _attempts(verdict: Verdict) -> list[dict[str, Any]]:
+    """The reasoner's answers with the reviser's scores; taken is the first of the best-scored that gave the answer."""
+    scores = {
+        o.round: float(found[1])
+        for o in verdict.opinions
+        if o.agent == "reviser" and (found := re.match(r"score (\d+(?:\.\d+)?) of 10", o.rationale))
+    }
+    attempts = [
+        {"answer": o.label, "score": scores.get(o.round), "taken": False}
+        for o in verdict.opinions
+        if o.agent == "reasoner"
+    ]
+    if len(attempts) == 1 and not scores:
+        return []
+    answered = [attempt for attempt in attempts if attempt["answer"] is not None]
+    if answered:
+        max(answered, key=lambda attempt: attempt["score"] or 0.0)["taken"] = True
+    return attempts
 
 
 def _shown(anchor: Anchor) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from folkmoot.recipes.toml_file import read_toml
 from folkmoot.records import BadInput, BadRecord, Judge, Record, Task
 from folkmoot.runs import Budget, Ledger, Price, RunFolder
 from folkmoot.students import card_file, open_student
-from folkmoot.students.grounding import GROUNDER_FILE, open_grounder
+from folkmoot.students.grounding import GROUNDER_FILE, grounder_folder, open_grounder
 
 REPLY_TOKENS = 256
 BRIEF_LOOK = PerceptionSettings(ocr_frames=8)
@@ -30,7 +30,7 @@ SMALL_MODEL_PENALTY = 0.4
 """The embedded model repeats itself for ever without (chosen: four clips were judged to their end with it)."""
 TEAM_CONTEXT_TOKENS = 8192
 """A dossier with evidence takes more than a post (SmolLM2's own limit)."""
-PATHS = ("student", "opinions", "classifier", "examples", "ledger", "profiles", "grounder")
+PATHS = ("student", "opinions", "classifier", "examples", "ledger", "profiles", "grounder", "router")
 
 
 class JudgeSpec(Record):
@@ -53,6 +53,7 @@ class JudgeSpec(Record):
     attempts: int = Field(default=3, ge=1)
     suffices: int = Field(default=7, ge=1, le=10)
     grounder: str | None = None
+    router: str | None = None
     seed: int = 0
     world: WorldSpec = WorldSpec()
     price: Price = Price()
@@ -73,7 +74,7 @@ class JudgeSpec(Record):
             if folder and (card := card_file(folder)) is not None:
                 files[name] = card
         if self.grounder:
-            files["grounder"] = Path(self.grounder) / GROUNDER_FILE
+            files["grounder"] = grounder_folder(Path(self.grounder)) / GROUNDER_FILE
         return files
 
     def anchored(self, folder: Path | None = None) -> JudgeSpec:
@@ -233,10 +234,22 @@ def build_judge(
     ledger = run.ledger if run else Ledger(Path(spec.ledger) / "ledger.sqlite") if spec.ledger else None
     if ledger is not None:
         model = keep_calls(model, ledger, budget=budget, price=spec.price)
+    if name == "reflection" and spec.router:
+        router = load_model(f"transformers:{router_folder(spec.router)}")
+        if opened is not None:
+            opened.append(router)
+        options["router"] = keep_calls(router, ledger, budget=budget, price=Price()) if ledger is not None else router
     if name in LOOKING:
         settings = BRIEF_LOOK if spec.model.startswith("embedded") else PerceptionSettings()
         options["look"] = looking(settings, captioner=model if spec.world.captions else None)
     return build_panel(str(spec.panel), task, model, **options)
+
+
+def router_folder(name: str) -> Path:
+    """The folder of a distilled router, or of the run that left one."""
+    return next(
+        (path for path in (Path(name) / "router", Path(name) / "router_run" / "router") if path.is_dir()), Path(name)
+    )
 
 
 def configuration_of(spec: JudgeSpec, judge: Judge, model: ChatModel | None = None) -> dict[str, Any]:
@@ -249,7 +262,7 @@ def configuration_of(spec: JudgeSpec, judge: Judge, model: ChatModel | None = No
         if spec.panel and spec.panel.startswith("society"):
             configuration["users"] = spec.users
         if spec.panel and spec.panel.startswith("reflection"):
-            configuration |= {"attempts": spec.attempts, "suffices": spec.suffices}
+            configuration |= {"attempts": spec.attempts, "suffices": spec.suffices, "router": spec.router is not None}
         if spec.panel and spec.panel.partition(":")[0] in RETRIEVING:
             configuration["world"] = spec.world.configuration()
     return configuration

@@ -7,17 +7,20 @@ from pathlib import Path
 from folkmoot.formats.fields import record_from, shown, suggestion
 from folkmoot.recipes.low_resource import LowResource
 from folkmoot.recipes.preference_distillation import Distillation
+from folkmoot.recipes.social import SocialLoop
 from folkmoot.recipes.society_loop import SocietyLoop
 from folkmoot.recipes.toml_file import read_toml
 from folkmoot.records import BadRecord
 
-RECIPES: dict[str, type[LowResource] | type[SocietyLoop] | type[Distillation]] = {
+Recipe = LowResource | SocietyLoop | Distillation | SocialLoop
+RECIPES: dict[str, type[LowResource] | type[SocietyLoop] | type[Distillation] | type[SocialLoop]] = {
     "selftrain": LowResource, "society_loop": SocietyLoop, "distill": Distillation,
+    "social": SocialLoop,
 }  # fmt: skip
 """A loop's recipes by their `kind`; without one it is self-training's."""
 
 
-def read_recipe(path: Path | str) -> LowResource | SocietyLoop | Distillation:
+def read_recipe(path: Path | str) -> Recipe:
     """The recipe of a TOML file.
 
     Raises:

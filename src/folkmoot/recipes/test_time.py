@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from folkmoot.training.test_time import Adapted, Attempt
 
 NEEDED = ("torch", "transformers", "peft", "accelerate")
+INTENTBENCH: dict[str, Any] = {"attempts": 5, "suffices": 8, "learning_rate": 3e-4}
+"""The released run_eval.sh in place of its argument parser's defaults, which are those of `AdaptationSettings`."""
 ARMS = ("none", "best_of", "adapted")
 HISTORY_FILE = "history.jsonl"
 SHOWN_CHARACTERS = 2000

@@ -235,4 +235,10 @@ def _opened(folder: str) -> SpanScorer:
 def open_grounder(folder: str | Path) -> SpanScorer:
     """The grounder of a folder, loaded once, or of a run that left one."""
     path = Path(folder)
-    return _opened(str(path if (path / GROUNDER_FILE).is_file() else path / "grounder"))
+    return _opened(str(grounder_folder(path)))
+
+
+def grounder_folder(path: Path) -> Path:
+    """The folder itself, or the grounder of a run or a loop."""
+    places = (path, path / "grounder", path / "grounder_run" / "grounder")
+    return next((place for place in places if (place / GROUNDER_FILE).is_file()), path)

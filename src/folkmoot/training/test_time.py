@@ -36,7 +36,7 @@ ADAPTER = "instance"
 
 
 class AdaptationSettings(Record):
-    """How one question's adapter learns. The defaults are the released code's; `INTENTBENCH` is its script's."""
+    """How one question's adapter learns. The defaults are the released code's."""
 
     attempts: int = Field(default=3, ge=1)
     suffices: float = Field(default=7, ge=1, le=10)
@@ -59,10 +59,6 @@ class AdaptationSettings(Record):
     """The likeliest of the ten scores, as in the paper, or their mean by likelihood, which tells attempts of a small
     model apart."""
     options_to_reviser: bool = True
-
-
-INTENTBENCH = {"attempts": 5, "suffices": 8, "learning_rate": 3e-4}
-"""The released run_eval.sh in place of the argument parser's defaults."""
 
 
 class Attempt(Record):
