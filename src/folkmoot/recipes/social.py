@@ -322,7 +322,7 @@ class SocialLoop(Record):
 def run_social(
     loop: SocialLoop, out: Path, *, resolve: Callable[[str], Path] = Path, announce: Announce = say_nothing
 ) -> list[PartResult]:
-    """Every part of the recipe, each in its own folder below `out`; one that is finished is not trained again."""
+    """Every part of the recipe, each in its own folder below `out`; a killed one goes on where it stopped."""
     found = []
     for recipe in loop.parts():
         announce("part", note=recipe.part)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from folkmoot.formats.fields import shown
 from folkmoot.formats.layouts.layout import Imported, Layout
-from folkmoot.formats.layouts.questions import imported, json_entries, medium, words
-from folkmoot.formats.layouts.records import found, mapped, split_of
+from folkmoot.formats.layouts.questions import imported
+from folkmoot.formats.layouts.records import found, json_entries, mapped, medium, split_of, words
 from folkmoot.formats.lines import read_lines
 from folkmoot.formats.tables import read_csv_rows
 from folkmoot.formats.tasks import load_task

@@ -7,7 +7,6 @@ the questions' file. An id is made of the row's number or is the published one; 
 
 from __future__ import annotations
 
-import json
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,8 +15,18 @@ from typing import Any
 
 from folkmoot.formats.fields import record_from, shown
 from folkmoot.formats.layouts.layout import Imported, Layout, apart
-from folkmoot.formats.layouts.records import by_split, found, json_records, mapped, need, split_of
-from folkmoot.records import BadRecord, Media, MediaType, Post, Question
+from folkmoot.formats.layouts.records import (
+    by_split,
+    found,
+    json_entries,
+    json_records,
+    mapped,
+    medium,
+    need,
+    split_of,
+    words,
+)
+from folkmoot.records import BadRecord, MediaType, Post, Question
 
 TASK = "social_intent"
 KINDS = {"multiple choice": "choice", "emer_ov_mc": "choices", "judge": "yes_no"}
@@ -34,34 +43,6 @@ MEDIA_TYPES: dict[str, MediaType] = {"video": "video", "image": "image", "audio"
 LETTER = re.compile(r"\s*\(?([A-Z])[.:)]")
 
 
-def json_entries(path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """Yields (number from 1, key, record) of a JSON file that is one object of objects.
-
-    Raises:
-        BadRecord: it is not.
-    """
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        line = error.lineno if isinstance(error, json.JSONDecodeError) else None
-        raise BadRecord(path, line, None, "it is not valid JSON.") from None
-    if not isinstance(loaded, dict) or not loaded:
-        raise BadRecord(path, None, None, "an object with a record a key is accepted.")
-    for number, (key, record) in enumerate(loaded.items(), 1):
-        if not isinstance(record, dict):
-            raise BadRecord(path, number, None, "a record is a JSON object.")
-        yield number, key, record
-
-
-def medium(root: Path, name: str, media_type: MediaType = "video") -> tuple[Media, ...]:
-    """The file of that name in the folder or in its folder of videos, where it is there."""
-    for folder in (".", "videos", "Videos", "video"):
-        place = root / folder / name.lstrip("/")
-        if place.is_file():
-            return (Media(path=str(place.absolute()), type=media_type),)
-    return ()
-
-
 def imported(posts: Iterable[Post], task: str, *notes: str) -> Imported:
     """The posts by split, each id once, with a note on how many have no clip."""
     splits, repeated = apart(by_split(posts))
@@ -69,18 +50,6 @@ def imported(posts: Iterable[Post], task: str, *notes: str) -> Imported:
     bare = sum(not post.media for post in kept)
     without = (f"{bare} of {len(kept)} posts have no clip below the root; their media is empty.",) if bare else ()
     return Imported(task=task, splits=splits, notes=(*repeated, *without, *notes))
-
-
-def words(row: Mapping[str, Any], field: str, path: Path, line: int) -> str:
-    """The field's text without the space around it.
-
-    Raises:
-        BadRecord: it is missing or empty.
-    """
-    text = need(row, field, path, line).strip()
-    if not text:
-        raise BadRecord(path, line, field, "the field is empty.")
-    return text
 
 
 def bare_options(options: object, path: Path, line: int, field: str) -> tuple[str, ...]:

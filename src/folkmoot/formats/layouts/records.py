@@ -1,4 +1,4 @@
-"""What the readers of published fact-checking sets share: records of JSON files, required fields, mapped labels."""
+"""What the readers of published sets share: records of JSON files, required fields, mapped labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from folkmoot.formats.fields import shown
 from folkmoot.formats.lines import read_rows
-from folkmoot.records import BadInput, BadRecord, Media, Post
+from folkmoot.records import BadInput, BadRecord, Media, MediaType, Post
 
 
 def json_records(path: Path, *, within: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -111,3 +111,43 @@ def clip(folder: Path, name: str) -> tuple[Media, ...]:
         if place.is_file():
             return (Media(path=str(place.absolute()), type="video"),)
     return ()
+
+
+def json_entries(path: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Yields (number from 1, key, record) of a JSON file that is one object of objects.
+
+    Raises:
+        BadRecord: it is not.
+    """
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else None
+        raise BadRecord(path, line, None, "it is not valid JSON.") from None
+    if not isinstance(loaded, dict) or not loaded:
+        raise BadRecord(path, None, None, "an object with a record a key is accepted.")
+    for number, (key, record) in enumerate(loaded.items(), 1):
+        if not isinstance(record, dict):
+            raise BadRecord(path, number, None, "a record is a JSON object.")
+        yield number, key, record
+
+
+def medium(root: Path, name: str, media_type: MediaType = "video") -> tuple[Media, ...]:
+    """The file of that name in the folder or in its folder of videos, where it is there."""
+    for folder in (".", "videos", "Videos", "video"):
+        place = root / folder / name.lstrip("/")
+        if place.is_file():
+            return (Media(path=str(place.absolute()), type=media_type),)
+    return ()
+
+
+def words(row: Mapping[str, Any], field: str, path: Path, line: int) -> str:
+    """The field's text without the space around it.
+
+    Raises:
+        BadRecord: it is missing or empty.
+    """
+    text = need(row, field, path, line).strip()
+    if not text:
+        raise BadRecord(path, line, field, "the field is empty.")
+    return text
