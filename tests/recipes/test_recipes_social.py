@@ -163,8 +163,22 @@ def test_questions_from_adapt_to_evaluate_and_compare(tmp_path: Path, tell: Tell
     )
     assert code == 0, error
     assert "verdicts_adapted - verdicts_none: accuracy" in out
+    code, _, error = tell("report", "--verdicts", arms[0], "--gold", questions, "--task", "social_intent")
+    assert (code, "give --case ID" in error) == (2, True)
     code, _, error = tell("adapt", "--posts", questions, "--task", "offensive", "--out", tmp_path / "y")
     assert code == 2
+
+
+def test_judge_reads_questions_whose_options_stand_in_meta(tmp_path: Path, tell: Tell) -> None:
+    rows = [{"id": "1", "text": "Tea?", "label": "A", "meta": {"options": ["x", "y"]}}]
+    given = ["judge", "--panel", "reflection", "--task", "social_intent", "--attempts", "1", "--dry-run", "--json"]
+    code, out, error = tell(*given, "--posts", write(tmp_path / "q.jsonl", rows), "--out", tmp_path / "v.jsonl")
+    assert code == 0, error
+    assert json.loads(out)["calls_min"] == json.loads(out)["calls_max"] == 1
+    bare = write(tmp_path / "bare.jsonl", [{"id": "1", "text": "Tea?"}])
+    code, _, error = tell(*given, "--posts", bare, "--out", tmp_path / "v.jsonl")
+    assert code == 2
+    assert "line 1, field 'question'" in error
 
 
 VERDICT = Verdict(

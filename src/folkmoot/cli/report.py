@@ -52,6 +52,10 @@ def report(
         write_atomically(out, case_page(*found, known, masked=not reveal))
         typer.echo(json.dumps({"report": str(out)}) if as_json else f"report {out}")
         return
+    if known.answers == "question":
+        raise BadInput(
+            "answers to questions are scored by 'folkmoot evaluate'; a page shows one of them: give --case ID"
+        )
     if gold is None and held is None:
         raise BadInput("a report needs the gold labels: give --gold")
     labelled = gold_posts([gold] if gold else held.gold if held else [], known)

@@ -52,6 +52,7 @@ def iter_posts(
     task: Task | None = None,
     columns: Mapping[str, str] | None = None,
     media: Literal["check", "ignore"] = "ignore",
+    questions: bool = False,
 ) -> Iterator[Post]:
     """Yields the posts of a JSONL, Parquet, CSV or TSV file (text files also as .gz), told by its name.
 
@@ -63,6 +64,7 @@ def iter_posts(
         task: where given, every label must be one of the task's.
         columns: field of a post -> column of the file, such as `{"text": "tweet", "id": "#"}`; `#` numbers the rows.
         media: "check" refuses a post whose local media file does not exist.
+        questions: every post must bring its question, or have its options in `meta`; so with a task of questions.
 
     Raises:
         BadInput: the file is missing, or its kind or a column map's field is not known.
@@ -82,7 +84,10 @@ def iter_posts(
         rows = read_parquet_rows(path)
     else:
         rows = read_csv_rows(path, delimiter="\t" if kind == "tsv" else ",")
-    return _posts(rows, path, task=task, columns=columns, media=media, cells=kind in ("csv", "tsv"))
+    return _posts(
+        rows, path, task=task, columns=columns, media=media, cells=kind in ("csv", "tsv"),
+        questions=questions or (task is not None and task.answers == "question"),
+    )  # fmt: skip
 
 
 def write_posts(posts: Iterable[Post], path: str | Path) -> None:
@@ -145,6 +150,7 @@ def _posts(
     columns: dict[str, str],
     media: Literal["check", "ignore"],
     cells: bool,
+    questions: bool,
 ) -> Iterator[Post]:
     folder = path.parent.absolute()
     seen: dict[str, int] = {}
@@ -160,7 +166,7 @@ def _posts(
                 f"the id {shown(post.id)} stands on line {first} already.",
                 "Every post needs its own id.",
             )
-        if task is not None and task.answers == "question":
+        if questions:
             post = with_question(post, path=path, line=line)
         else:
             check_label(post.label, task, path=path, line=line, field=columns.get("label", "label"))

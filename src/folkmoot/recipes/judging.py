@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from folkmoot.formats import iter_posts
+from folkmoot.formats import iter_posts, load_task
 from folkmoot.models.chat import ChatModel
 from folkmoot.recipes.judges import JudgeSpec, build_judge, check_opinions, configuration_of, model_of
 from folkmoot.records import BadInput, BadRecord, Judge, Post, Record, TooManyFailures
@@ -36,11 +36,13 @@ class PostFiles(Record):
     paths: tuple[str, ...]
     columns: dict[str, str] | None = None
     media: Literal["check", "ignore"] = "ignore"
+    questions: bool = False
+    """Whether every post brings a question, as a task of questions wants it."""
 
     def posts(self) -> Iterator[Post]:
         """The posts of all files, in their order, one in memory at a time."""
         for path in self.paths:
-            yield from iter_posts(path, columns=self.columns, media=self.media)
+            yield from iter_posts(path, columns=self.columns, media=self.media, questions=self.questions)
 
     def ids(self) -> list[str]:
         """The posts' ids, once every row has been found to be in order.
@@ -50,7 +52,7 @@ class PostFiles(Record):
         """
         first: dict[str, str] = {}
         for path in self.paths:
-            for post in iter_posts(path, columns=self.columns, media=self.media):
+            for post in iter_posts(path, columns=self.columns, media=self.media, questions=self.questions):
                 if post.id in first:
                     raise BadRecord(path, None, "id", f"'{post.id}' stands in {first[post.id]} already.",
                                     "Every post needs its own id.")  # fmt: skip
@@ -78,8 +80,15 @@ class Judged(RunSummary):
     ledger: LedgerTotals | None = None
 
 
+def with_questions(files: PostFiles, spec: JudgeSpec) -> PostFiles:
+    """The files, read as questions where the judge's task has those."""
+    asks = spec.task is not None and load_task(spec.task).answers == "question"
+    return files.model_copy(update={"questions": asks})
+
+
 def plan_files(spec: JudgeSpec, files: PostFiles, folder: Path) -> RunPlan:
     """What judging would take, without a call and without a trace; posts that the run in `folder` holds are free."""
+    files = with_questions(files, spec)
     check_opinions(spec, set(files.ids()))
     judge = build_judge(spec)
     held = RunFolder.read(folder).verdict_log if (folder / "run.toml").is_file() else None
@@ -105,6 +114,7 @@ def judge_files(
     Raises:
         FolkmootError: as `judge_posts`, `RunFolder.open` and `build_judge`.
     """
+    files = with_questions(files, spec)
     ids = files.ids()
     check_opinions(spec, set(ids))
     if spec.calls_model:

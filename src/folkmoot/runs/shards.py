@@ -127,7 +127,7 @@ def judge_shard(
         with VerdictLog(log_path) as log, _local_file(shard, work) as path:
 
             def posts() -> Iterator[Post]:
-                return iter_posts(path, columns=columns)
+                return iter_posts(path, columns=columns, questions=judge.task.answers == "question")
 
             summary = runner.run(judge_posts(judge, posts(), log=log, concurrency=concurrency))
             lines = log.lines(post.id for post in posts())

@@ -26,6 +26,8 @@ WORDED = ("speech", "subtitle", "ocr", "caption", "event", "sound_caption")
 LONGEST_RUN = 5
 """Candidates join up to so many moments (chosen: of MELD's spans, 99 of 100 are shorter)."""
 MOST_CANDIDATES = 400
+MOST_HELD = 50_000
+"""Vectors kept at once (chosen: 75 MB); a judge may see a million clips."""
 FEATURES = (
     "likeness of the likest moment", "mean likeness", "likeness against the clip's best", "shared words",
     "share of the clip", "log of seconds", "centre", "moments", "a time named lies in it", "first named, and early",
@@ -122,6 +124,9 @@ class Describer:
     def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One unit vector a text, [B, D]."""
         new = [text for text in dict.fromkeys(texts) if text_hash(text) not in self._held]
+        if len(self._held) + len(new) > MOST_HELD:
+            self._held = {}
+            new = list(dict.fromkeys(texts))
         if new:
             for text, vector in zip(new, self.encoder.encode(new), strict=True):
                 self._held[text_hash(text)] = vector
