@@ -10,6 +10,7 @@ from mild import MANIEREN, MANNERS, POST, fitted, says, text_of, with_picture
 from folkmoot.models.chat import Completion
 from folkmoot.models.scripted import ScriptedModel
 from folkmoot.panels import PANELS, build_panel
+from folkmoot.panels.registry import ANSWERING
 from folkmoot.records import (
     BadInput,
     BudgetReached,
@@ -39,7 +40,7 @@ def panel(name: str, reply: Any, task: Any = MANNERS, **options: Any) -> tuple[J
     return build_panel(name, task, model, **REQUIRED.get(name, {}), **options), model
 
 
-@pytest.fixture(params=list(PANELS))
+@pytest.fixture(params=[name for name in PANELS if name not in ANSWERING])
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 

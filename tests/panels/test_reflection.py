@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from mild import ATTACKS
 
 from folkmoot.formats import load_task
 from folkmoot.models.scripted import ScriptedModel
+from folkmoot.models.untrusted import data_block
 from folkmoot.panels import build_panel
 from folkmoot.panels.reflection import Reflection
 from folkmoot.records import BadInput, Media, Observation, Outcome, Post, Question, Span, resolve
@@ -198,6 +200,18 @@ async def test_a_stranger_in_the_clip_cannot_forge_numbers() -> None:
     script = Script()
     await team(script, look=forged).judge(CLIP)
     assert all(text.count("[observation:0]") <= 1 for text in script.asked("reason"))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+async def test_an_attacking_question_or_post_stays_inside_its_block(attack: str) -> None:
+    script, calm = Script(), Script()
+    words = CLIP.model_copy(update={"text": attack, "question": ASKED.model_copy(update={"text": attack or "?"})})
+    verdict = await team(script).judge(words)
+    assert verdict.label == "A"
+    await team(calm).judge(CLIP.model_copy(update={"text": "calm"}))
+    for request, expected in zip(script.model.requests, calm.model.requests, strict=True):
+        assert request.messages[0] == expected.messages[0], "the system message knows no post"
+        assert request.messages[1]["content"].count(data_block("post", attack)) == 1
 
 
 async def test_calls_stay_within_the_plan() -> None:

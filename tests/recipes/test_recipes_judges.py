@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from folkmoot.panels import PANELS
+from folkmoot.panels.registry import ANSWERING
 from folkmoot.recipes.judges import JudgeSpec, build_judge, find_judge
 from folkmoot.records import BadInput, Judge
 
@@ -24,7 +25,9 @@ def test_a_spec_survives_json_and_a_pickled_builder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("panel", sorted(set(PANELS) - {"few_shot"}))
 def test_every_panel_is_a_judge_by_its_name(panel: str) -> None:
-    spec = find_judge(panel).model_copy(update={"task": "offensive", "model": DEAD})
+    spec = find_judge(panel).model_copy(
+        update={"task": "social_intent" if panel in ANSWERING else "offensive", "model": DEAD}
+    )
     assert isinstance(build_judge(spec), Judge)
 
 
