@@ -11,6 +11,7 @@ from tiny_models import save_llama
 
 from folkmoot.formats import read_verdicts, write_posts
 from folkmoot.recipes.reading import read_recipe
+from folkmoot.recipes.social import SocialLoop
 from folkmoot.records import BadRecord, Post
 
 RECIPES = Path(__file__).parent.parent.parent / "recipes"
@@ -19,7 +20,10 @@ Tell = Callable[..., tuple[int, str, str]]
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_a_shipped_recipe_is_one_of_the_loops(path: Path) -> None:
-    assert read_recipe(path).kind in ("selftrain", "society_loop", "distill")
+    recipe = read_recipe(path)
+    assert recipe.kind in ("selftrain", "society_loop", "distill", "social")
+    if isinstance(recipe, SocialLoop):
+        assert [part.part for part in recipe.parts()] == ["router", "grounder"]
 
 
 def test_a_recipe_of_an_unknown_kind_suggests_the_nearest(tmp_path: Path) -> None:
