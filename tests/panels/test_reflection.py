@@ -110,6 +110,21 @@ async def test_the_reasoner_sees_the_span_and_the_events_and_what_was_wrong() ->
     assert "She is polite." in review
 
 
+async def test_the_planner_reads_the_events_and_the_question_and_a_router_plans_in_its_place() -> None:
+    script, router = Script(), Script(plan=[{"ground": False, "query": "", "reason": ""}])
+    verdict = await team(script, router=router.model, brief=True).judge(CLIP)
+    assert script.said["plan"] == 0
+    (asked,) = router.asked("plan")
+    assert "looks away" in asked
+    assert "Ann gets the cup" not in asked
+    assert "Each post brings its own question" in router.model.requests[0].messages[0]["content"]
+    assert "Each post brings its own question" not in script.model.requests[0].messages[0]["content"]
+    assert verdict.spans == ()
+    bare = Script()
+    await team(bare, without=("events",)).judge(CLIP)
+    assert "Ann gets the cup" in bare.asked("plan")[0]
+
+
 async def test_reference_keeps_the_events_from_the_reasoner_and_the_options_from_the_reviser() -> None:
     script = Script(review=["not a score"])
     verdict = await team(script, preset="reference", attempts=2).judge(CLIP)

@@ -29,7 +29,8 @@ class TransformersModel:
         path: a folder that `save_pretrained` wrote, or a .gguf file.
         name: the identity in call keys; the folder's name and a hash of its weights if not given.
         device: as torch names it.
-        json_request: how the schema is asked for, in the prompts' language; `{schema}` is filled in.
+        json_request: how the schema is asked for, in the prompts' language; `{schema}` is filled in. Empty: not
+                at all, for a model that was taught the form.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class TransformersModel:
         import torch
 
         conversation = [plain_message(message, self._name) for message in messages]
-        if schema is not None:
+        if schema is not None and self._json_request:
             request = self._json_request.format(schema=json.dumps(schema, ensure_ascii=False))
             if conversation and conversation[-1]["role"] == "user":
                 conversation[-1] = {"role": "user", "content": f"{conversation[-1]['content']}\n\n{request}"}

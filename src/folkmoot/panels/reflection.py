@@ -49,6 +49,8 @@ TEMPERATURE = 0.85
 UNREAD_SCORE = 5
 """What the released code takes a review for that it cannot read."""
 NARROWEST_SECONDS = 1.0
+PLANNING = Sampling(temperature=0.0, seed=0, max_tokens=256)
+"""A router's, as in the paper: greedy, 256 tokens."""
 PROMPT_CHARACTERS = 1800
 Preset = Literal["paper", "reference"]
 Part = Literal["events", "grounding"]
@@ -118,6 +120,7 @@ class Reflection:
         self.correction = correction_of(self.prompt)
         shown = task.model_copy(update={"policy": ""}) if brief else task
         self._system = self.prompt.text("system", task=shown, data_notice=DATA_NOTICE)
+        self._taught_system = self.prompt.text("system", task=task, data_notice=DATA_NOTICE)
 
     @property
     def name(self) -> str:
@@ -220,7 +223,16 @@ class _Inquiry:
         self.observations += added
 
     async def _route(self) -> None:
-        answer = await self._ask("planner", "plan", self.team.forms.plan, events=True, model=self.team.router)
+        # As in the paper, the planner reads the collector's text and the question; without that text, all there is.
+        answer = await self._ask(
+            "planner",
+            "plan",
+            self.team.forms.plan,
+            events=True,
+            model=self.team.router,
+            seen=not self.events,
+            sampling=PLANNING if self.team.router is not self.team.model else None,
+        )
         plan: Any = answer.value
         if plan is None:
             self._keep("planner", answer, "")
@@ -310,12 +322,13 @@ class _Inquiry:
         events: bool = False,
         narrow: bool = False,
         options: bool = True,
+        seen: bool = True,
         sampling: Sampling | None = None,
         model: ChatModel | None = None,
         **slots: Any,
     ) -> Answer[BaseModel]:
         answer: Answer[BaseModel] = await ask(
-            model or self.team.model, self._messages(section, events=events, narrow=narrow, options=options, **slots), form,
+            model or self.team.model, self._messages(section, events=events, narrow=narrow, options=options, seen=seen, **slots), form,
             sampling=sampling or self.team.sampling, reasks=self.team.reasks, correction=self.team.correction,
         )  # fmt: skip
         self.calls += answer.calls
@@ -323,11 +336,13 @@ class _Inquiry:
             self.problems.append(f"{agent}: {answer.problem}")
         return answer
 
-    def _messages(self, section: str, *, events: bool, narrow: bool, options: bool, **slots: Any) -> list[Message]:
+    def _messages(
+        self, section: str, *, events: bool, narrow: bool, options: bool, seen: bool, **slots: Any
+    ) -> list[Message]:
         prompt = self.team.prompt
         span = self.span if narrow else None
         shown = [
-            None if n in self.events or (span is not None and not overlaps(o, span)) else o
+            None if not seen or n in self.events or (span is not None and not overlaps(o, span)) else o
             for n, o in enumerate(self.observations)
         ]
         words = dossier.post_block(self.post) if self.post.text.strip() else ""
@@ -343,7 +358,9 @@ class _Inquiry:
         asked = question_words(self.question, options=options)
         parts.append(prompt.text("question", question=data_block("question", dossier.uncited(asked))))
         parts.append(prompt.text(section, **slots))
-        return [{"role": "system", "content": self.team._system}, {"role": "user", "content": "\n\n".join(parts)}]
+        is_taught = section == "plan" and self.team.router is not self.team.model
+        system = self.team._taught_system if is_taught else self.team._system  # a distilled router knows the whole one
+        return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}]
 
     def _earlier(self, before: Sequence[Attempt]) -> str:
         lines = []

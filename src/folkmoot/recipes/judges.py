@@ -235,7 +235,7 @@ def build_judge(
     if ledger is not None:
         model = keep_calls(model, ledger, budget=budget, price=spec.price)
     if name == "reflection" and spec.router:
-        router = load_model(f"transformers:{router_folder(spec.router)}")
+        router = load_router(spec.router)
         if opened is not None:
             opened.append(router)
         options["router"] = keep_calls(router, ledger, budget=budget, price=Price()) if ledger is not None else router
@@ -243,6 +243,13 @@ def build_judge(
         settings = BRIEF_LOOK if spec.model.startswith("embedded") else PerceptionSettings()
         options["look"] = looking(settings, captioner=model if spec.world.captions else None)
     return build_panel(str(spec.panel), task, model, **options)
+
+
+def load_router(name: str) -> ChatModel:
+    """The distilled router of a folder or run. It was taught the form of its reply and is not told it again."""
+    from folkmoot.models.transformers import TransformersModel
+
+    return TransformersModel(router_folder(name), json_request="")
 
 
 def router_folder(name: str) -> Path:
