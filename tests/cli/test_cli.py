@@ -14,23 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mild_posts import TASK, make_opinions, make_posts, without_labels
+from mild_posts import TASK, TASK_TOML, make_opinions, make_posts, without_labels
 
 from folkmoot.formats import read_posts, read_verdicts, write_opinions, write_posts
 from folkmoot.records import Outcome, Post
 
 HERE = Path(__file__).parent
-TASK_TOML = """
-name = "drinks"
-question = "Is the post about tea?"
-positive = "tea"
-[[labels]]
-name = "tea"
-definition = "It is about tea."
-[[labels]]
-name = "rain"
-definition = "It is about rain."
-"""
 
 
 def folkmoot(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

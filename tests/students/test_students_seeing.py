@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mild_posts import TASK
+from mild_posts import TASK, TASK_TOML
 
 from folkmoot.formats import write_posts
 from folkmoot.records import BadInput, Judge, Media, Outcome, Post
@@ -172,16 +172,3 @@ def test_views_are_named_once_each(tell: Any, sets: dict[str, list[Post]], tmp_p
     code, out, error = tell(*given, "--views", "image,ocr", "--no-lexical")
     assert code == 0, error
     assert '"macro_f1":1.0' in out
-
-
-TASK_TOML = """
-name = "drinks"
-question = "Is the post about tea?"
-positive = "tea"
-[[labels]]
-name = "tea"
-definition = "It is about tea."
-[[labels]]
-name = "rain"
-definition = "It is about rain."
-"""

@@ -13,6 +13,18 @@ TASK = Task(
     labels=(Label(name="tea", definition="It is about tea."), Label(name="rain", definition="It is about rain.")),
     positive="tea",
 )
+TASK_TOML = """
+name = "drinks"
+question = "Is the post about tea?"
+positive = "tea"
+[[labels]]
+name = "tea"
+definition = "It is about tea."
+[[labels]]
+name = "rain"
+definition = "It is about rain."
+"""
+"""The same task as its file."""
 TEA = [
     "a warm cup of tea",
     "the kettle sings",

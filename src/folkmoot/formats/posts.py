@@ -229,7 +229,7 @@ def _fields(row: Row, number: int, line: int, path: Path, columns: dict[str, str
     return fields
 
 
-def with_question(post: Post, *, path: Path | None = None, line: int | None = None) -> Post:
+def with_question(post: Post, *, path: Path, line: int) -> Post:
     """The post with its question, and its gold answer in its one form.
 
     A post without a question whose `meta` holds `options` asks its text and shows no words of its own.
@@ -237,13 +237,12 @@ def with_question(post: Post, *, path: Path | None = None, line: int | None = No
     Raises:
         BadRecord: there is no question, or the label is no answer to it.
     """
-    where: Any = {"path": path or Path("-"), "line": line}
     question = post.question
     if question is None:
         options = post.meta.get("options")
         if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
             raise BadRecord(
-                where["path"], line, "question", "no question arrived.",
+                path, line, "question", "no question arrived.",
                 "A post of this task has 'question' with 'kind', 'text' and 'options', or its text asks and 'meta' has "
                 "'options'.",
             )  # fmt: skip
@@ -253,14 +252,16 @@ def with_question(post: Post, *, path: Path | None = None, line: int | None = No
         )  # an option may begin with somebody's initial
         plain = tuple(bare_option(option) if lettered else option.strip() for option in options)
         kind = "choices" if post.label and "," in post.label else "choice"
-        question = record_from(Question, {"kind": kind, "text": post.text, "options": plain}, whole="question", **where)
+        question = record_from(
+            Question, {"kind": kind, "text": post.text, "options": plain}, whole="question", path=path, line=line
+        )
         post = post.model_copy(update={"text": "", "question": question})
     if post.label is None:
         return post
     answer = question.canonical(post.label)
     if answer is None:
         raise BadRecord(
-            where["path"], line, "label", f"{shown(post.label)} is no answer to the question.",
+            path, line, "label", f"{shown(post.label)} is no answer to the question.",
             f"Accepted: {', '.join(question.answers)}" + (", joined by commas." if question.kind == "choices" else "."),
         )  # fmt: skip
     return post.model_copy(update={"label": answer})

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folkmoot.models.cores import available_cores
+from folkmoot.models.onnx_session import cpu_session
 from folkmoot.models.weights import cache_folder
 from folkmoot.records import BadInput, MissingExtra, Record, text_hash
 from folkmoot.runs.atomic import atomic_folder
@@ -87,21 +88,12 @@ class ImageEncoder:
             MissingExtra: ONNX Runtime is not installed.
         """
         try:
-            import onnxruntime
-        except ImportError:
-            raise MissingExtra("Encoding pictures", "media") from None
-        try:
             self.preparation = Preparation.model_validate_json((folder / PREPARATION_FILE).read_bytes())
         except (OSError, ValueError) as error:
             raise BadInput(f"{folder / PREPARATION_FILE} cannot be read ({type(error).__name__})") from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         self.folder = folder
         self.threads = threads or available_cores()
-        self._session: Any = onnxruntime.InferenceSession(
-            str(folder / MODEL_FILE), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = cpu_session(folder / MODEL_FILE, what="Encoding pictures", extra="media")
         self.width: int = self._session.get_outputs()[0].shape[-1]
         self.name = self.preparation.name
 

@@ -6,7 +6,6 @@ The int8 ONNX file is made from the weights once and kept; from then on neither 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import shutil
 import warnings
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from folkmoot.models.cores import available_cores
 from folkmoot.models.encoder import encoder_folder, load_encoder_network
 from folkmoot.models.onnx_export import quantize
+from folkmoot.models.onnx_session import cpu_session, require_onnxruntime
 from folkmoot.models.tokens import TOKENIZER_FILE, encode_texts, load_tokenizer
 from folkmoot.models.weights import cache_folder
 from folkmoot.records import MissingExtra, text_hash
@@ -30,6 +30,8 @@ MAX_TOKENS = 256
 """Longer texts are cut (all-MiniLM-L6-v2's own limit)."""
 MODEL_FILE = "model.int8.onnx"
 OPSET = 17
+PURPOSE = ("Encoding texts", "evidence")
+"""What wants ONNX Runtime, and the extra that brings it."""
 
 
 class SentenceEncoder:
@@ -56,7 +58,7 @@ class SentenceEncoder:
         identity = text_hash(f"{spec} {stat.st_size} {int(stat.st_mtime)} int8 v1")[:16]
         folder = (cache or cache_folder()) / f"sentence-encoder-{identity}"
         if not (folder / MODEL_FILE).is_file():
-            _require_onnxruntime()
+            require_onnxruntime(*PURPOSE)
             _export(spec, folder)
         name = f"{'all-MiniLM-L6-v2' if spec == 'embedded' else source.name} int8"
         self._open(folder / MODEL_FILE, source / TOKENIZER_FILE, name, threads)
@@ -76,13 +78,7 @@ class SentenceEncoder:
                 shutil.copyfile(path, folder / path.name)
 
     def _open(self, model: Path, tokenizer: Path, name: str, threads: int | None) -> None:
-        _require_onnxruntime()
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._session = cpu_session(model, what=PURPOSE[0], extra=PURPOSE[1])
         self._tokenizer = load_tokenizer(tokenizer.parent, max_tokens=MAX_TOKENS)
         self._model, self._tokenizer_file = model, tokenizer
         self.threads = threads or available_cores()
@@ -107,11 +103,6 @@ class SentenceEncoder:
             with ThreadPoolExecutor(self.threads) as pool:
                 list(pool.map(work, range(self.threads)))
         return vectors
-
-
-def _require_onnxruntime() -> None:
-    if importlib.util.find_spec("onnxruntime") is None:
-        raise MissingExtra("Encoding texts", "evidence")
 
 
 def _export(spec: str, folder: Path) -> None:

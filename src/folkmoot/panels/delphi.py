@@ -407,7 +407,7 @@ class _Case:
         }  # fmt: skip
 
     def _is_anchor(self, name: str) -> bool:
-        return resolve(_plain(name), self._known()) is not None
+        return resolve(dossier.plain_anchor(name), self._known()) is not None
 
     def _known(self) -> Verdict:
         return Verdict(
@@ -426,7 +426,7 @@ class _Case:
             if told.reply is None:
                 continue
             for sentence in told.reply.explanation:
-                anchors = tuple(dict.fromkeys(_plain(a) for a in sentence.anchors if self._is_anchor(a)))
+                anchors = tuple(dict.fromkeys(dossier.plain_anchor(a) for a in sentence.anchors if self._is_anchor(a)))
                 if "text" in self.team.without:
                     anchors = tuple(a for a in anchors if a != POST_ANCHOR)
                 sentences.append(Sentence(sentence=sentence.sentence.strip(), anchors=anchors))
@@ -445,11 +445,6 @@ class _Case:
                 "calls": tuple(dict.fromkeys(self.calls)),
             }
         )  # fmt: skip
-
-
-def _plain(anchor: str) -> str:
-    """An anchor's name as it was meant: `[Evidence:3]` and `evidence: 3` too."""
-    return anchor.strip().strip("[]()").casefold().replace(" ", "")
 
 
 def _aside(reply: BaseModel) -> str:

@@ -117,6 +117,15 @@ def clipped(text: str, most: int) -> str:
     return text
 
 
+def plain_anchor(anchor: str) -> str:
+    """An anchor's name as it was meant.
+
+    >>> plain_anchor("[Evidence: 3]")
+    'evidence:3'
+    """
+    return anchor.strip().strip("[]()").casefold().replace(" ", "")
+
+
 def uncited(text: str) -> str:
     """A stranger's words without anything that looks like one of our numbers.
 

@@ -399,7 +399,7 @@ class _Inquiry:
                     "problem": "; ".join(self.problems) or "no attempt gave an answer",
                 }
             )  # fmt: skip
-        cited = [name.strip().strip("[]()").casefold().replace(" ", "") for name in best.reply.anchors]
+        cited = [dossier.plain_anchor(name) for name in best.reply.anchors]
         anchors = tuple(dict.fromkeys(name for name in cited if resolve(name, known) is not None))
         sentences = [
             Sentence(sentence=text.strip(), anchors=found)

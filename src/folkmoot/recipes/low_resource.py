@@ -22,11 +22,9 @@ from folkmoot.models.chat import ChatModel
 from folkmoot.panels import RecordedOpinions, build_panel, heard_from
 from folkmoot.records import BadInput, Judge, MissingExtra, Opinion, Post, Record, Task, Verdict
 from folkmoot.runs import RunFolder
+from folkmoot.students.card import VIEWS, View
 
 S = TypeVar("S", bound=Record)
-
-
-VIEWS = ("text", "image", "ocr", "observations")
 
 
 class EncoderChoice(Record):
@@ -37,7 +35,7 @@ class EncoderChoice(Record):
     """
 
     base: str = "embedded"
-    views: tuple[Literal["text", "image", "ocr", "observations"], ...] = ("text",)
+    views: tuple[View, ...] = ("text",)
     image: str = "embedded"
     tune: bool = False
     max_tokens: int = Field(default=64, gt=1)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 from pydantic import Field
 
 from folkmoot.formats import load_task, read_posts
@@ -198,9 +198,6 @@ def _train_language(recipe: PartRecipe, paths: dict[str, Path], out: Path, annou
         merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
         merged.save_pretrained(str(folder))
         base.reader.save_pretrained(str(folder))
-        for name in ("chat_template.jinja",):
-            if (base.folder / name).is_file() and not (folder / name).is_file():
-                shutil.copyfile(base.folder / name, folder / name)
         result = PartResult(
             folder=str(folder), part=recipe.part, taught=len(tokens), left_out=len(posts) - len(tokens), dev=scores
         )
@@ -210,8 +207,6 @@ def _train_language(recipe: PartRecipe, paths: dict[str, Path], out: Path, annou
 
 def _score_router(model: Any, base: Any, lessons: Sequence[Lesson], max_tokens: int | None) -> dict[str, float]:
     """How often the likelier of the two plans' beginnings is the teacher's: accuracy, macro-F1, the majority's."""
-    import numpy as np
-
     from folkmoot.training.imitation import weigh_answers
     from folkmoot.training.scores import macro_f1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import Field, ValidationError
 
@@ -15,6 +15,7 @@ Card = TypeVar("Card", bound=Record)
 
 View = Literal["text", "image", "ocr", "observations"]
 """What a post shows: its text, its pictures, the words read in them, and what else was perceived."""
+VIEWS: tuple[View, ...] = get_args(View)
 
 Tower = Literal["encoder", "views", "lexical"]
 """What a student reads a post with: a transformer encoder of its text, frozen encoders of its views (`students.views`),

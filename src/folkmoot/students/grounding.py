@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-import zipfile
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from folkmoot.models.sentence_encoder import SentenceEncoder
 from folkmoot.records import BadInput, Observation, Outcome, Span, text_hash
+from folkmoot.students.arrays import from_arrays
 
 GROUNDER_FILE = "grounder.npz"
 TEXT_FOLDER = "text_encoder"
@@ -220,15 +220,9 @@ class SpanScorer:
         if not path.is_file():
             raise BadInput(f"{folder} is no grounder's folder: it has no {GROUNDER_FILE}. Make one with "
                            "'folkmoot distill --part grounder'.")  # fmt: skip
-        try:
-            with np.load(path, allow_pickle=False) as held:
-                parts = {name: held[name] for name in ("weights", "mean", "std", "left", "right")}
-                name = str(held["encoder"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise BadInput(
-                f"{path} cannot be read ({type(error).__name__}); train or copy the grounder again"
-            ) from None
-        encoder = SentenceEncoder.from_copy(folder / TEXT_FOLDER, name=name)
+        names = ("weights", "mean", "std", "left", "right", "encoder")
+        parts = from_arrays(path, lambda held: {name: held[name] for name in names}, whose="grounder")
+        encoder = SentenceEncoder.from_copy(folder / TEXT_FOLDER, name=str(parts.pop("encoder")))
         return cls(Describer(encoder), **parts)
 
 

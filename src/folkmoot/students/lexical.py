@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from folkmoot.records import BadInput
+from folkmoot.students.arrays import Arrays, from_arrays
 
 LEXICAL_FILE = "lexical.npz"
 BUCKETS = 1 << 18
@@ -107,11 +106,10 @@ class LexicalTower:
         Raises:
             BadInput: the file is missing or damaged.
         """
-        path = folder / LEXICAL_FILE
-        try:
-            with np.load(path, allow_pickle=False) as held:
-                weights, idf = (np.zeros(BUCKETS, dtype=np.float32) for _ in range(2))
-                weights[held["used"]], idf[held["used"]] = held["weights"], held["idf"]
-                return cls(weights, idf, float(held["bias"]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise BadInput(f"{path} cannot be read ({type(error).__name__}); train or copy the student again") from None
+
+        def build(held: Arrays) -> LexicalTower:
+            weights, idf = (np.zeros(BUCKETS, dtype=np.float32) for _ in range(2))
+            weights[held["used"]], idf[held["used"]] = held["weights"], held["idf"]
+            return cls(weights, idf, float(held["bias"]))
+
+        return from_arrays(folder / LEXICAL_FILE, build)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folkmoot.models.cores import available_cores
+from folkmoot.models.onnx_session import cpu_session
 from folkmoot.models.tokens import TokenIds, batches_by_length, pad
 from folkmoot.records import BadInput, MissingExtra
 
@@ -38,16 +39,9 @@ class OnnxRuntime:
     """
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
-        try:
-            import onnxruntime
-        except ImportError:
-            raise MissingExtra("Running an exported student", "serve") from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         self.name = f"onnxruntime:{path.name}"
         self.threads = threads or available_cores()
-        self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = cpu_session(path, what="Running an exported student", extra="serve")
 
     def logits(self, ids: TokenIds) -> NDArray[np.float32]:
         if len(ids) <= SMALL_BATCH_POSTS or self.threads == 1:

@@ -5,10 +5,9 @@ Each view becomes a unit vector; a view that a post does not have is zeros, and 
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,9 @@ from folkmoot.perception import PerceptionSettings, perceive_post
 from folkmoot.perception.medium import Unreadable
 from folkmoot.perception.pictures import pictures_of
 from folkmoot.records import BadInput, Observation, Outcome, Post
-from folkmoot.students.card import View
+from folkmoot.students.arrays import from_arrays
+from folkmoot.students.card import VIEWS, View
 
-VIEWS: tuple[View, ...] = get_args(View)
 PERCEIVED: tuple[View, ...] = ("ocr", "observations")
 """The views that perception is needed for."""
 
@@ -236,9 +235,7 @@ class ViewHead(NamedTuple):
         Raises:
             BadInput: the file is missing or damaged.
         """
-        path = folder / HEAD_FILE
-        try:
-            with np.load(path, allow_pickle=False) as held:
-                return cls(held["weights"], float(held["bias"]), Gauge(held["centre"], held["scale"]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise BadInput(f"{path} cannot be read ({type(error).__name__}); train or copy the student again") from None
+        return from_arrays(
+            folder / HEAD_FILE,
+            lambda held: cls(held["weights"], float(held["bias"]), Gauge(held["centre"], held["scale"])),
+        )

@@ -9,6 +9,7 @@ import torch
 
 from folkmoot.records import BadInput
 from folkmoot.students.branching import Branching, read_answers
+from folkmoot.students.language import padding_id
 from folkmoot.students.prompting import context_tokens, read_prompt, shortened
 from folkmoot.training.language_base import LanguageBase
 from folkmoot.training.preference_pairs import SHORTEST_PROMPT, response_ids
@@ -49,6 +50,6 @@ def weigh_answers(
     prompt, _, _ = read_prompt(base.model, base.reader, conversation, ())
     prompt = shortened(prompt, context_tokens(base.model, max_tokens) - max(map(len, offered)))
     likelihoods, _ = read_answers(
-        model, [Branching(prompt, offered)], padding=0, kinds=range(1, len(offered) + 1)
+        model, [Branching(prompt, offered)], padding=padding_id(base.tokenizer), kinds=range(1, len(offered) + 1)
     )  # fmt: skip
     return int(torch.stack([likelihood.log_prob for likelihood in likelihoods])[:, 0].argmax())

@@ -25,8 +25,10 @@ from torch import Tensor
 
 from folkmoot.records import BadInput, FolkmootError, MissingExtra, Question, Record
 from folkmoot.students.branching import Branching, read_answers, shares_prefix, transformers_model
+from folkmoot.students.language import padding_id
 from folkmoot.students.prompting import context_tokens, read_prompt, shortened
 from folkmoot.training.language_base import LanguageBase
+from folkmoot.training.preference import TOWERS
 from folkmoot.training.self_training import seed_of
 
 LEAD = "\nAnswer:"
@@ -176,7 +178,7 @@ class TestTimeAdapter:
         self.base_digest = self.digest()
         self.model.eval()
         tokenizer = base.tokenizer
-        self.padding = int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id)
+        self.padding = padding_id(tokenizer)
         self.ends = {
             i for i in (tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|im_end|>")) if i is not None
         }
@@ -542,8 +544,6 @@ def _targets(model: Any, wanted: Sequence[str]) -> list[str]:
     Raises:
         BadInput: there are none.
     """
-    from folkmoot.training.preference import TOWERS
-
     found = [
         name
         for name, layer in model.named_modules()
