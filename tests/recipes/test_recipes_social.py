@@ -100,10 +100,22 @@ def test_router_and_grounder_learn_in_one_loop_and_judge(tmp_path: Path, tell: T
     assert router_folder(str(tmp_path / "run")) == Path(router.folder)
     found = open_grounder(tmp_path / "run").ground("joy", read_grounding(tmp_path / "d.jsonl")[0].observations)
     assert found is not None
-    # The distilled router is a model that the panel can ask, through its prompt and form.
-    from folkmoot.models.loading import load_model
+    # The distilled router is a model that the panel can ask, and part of a run's identity.
+    import asyncio
 
-    assert load_model(f"transformers:{router.folder}").name
+    from folkmoot.models.chat import Sampling, Schema
+    from folkmoot.models.loading import load_model
+    from folkmoot.recipes.judges import JudgeSpec, load_router
+
+    spec = JudgeSpec(panel="reflection", task="social_intent", router=str(tmp_path / "run"))
+    assert spec.files()["router"] == Path(router.folder)
+    messages = [{"role": "user", "content": "tea"}]
+    schema: Schema = {"type": "object"}
+    told = [
+        asyncio.run(model.complete(messages, schema, Sampling(temperature=0, max_tokens=2))).usage.prompt_tokens
+        for model in (load_router(str(tmp_path / "run")), load_model(f"transformers:{router.folder}"))
+    ]
+    assert told[0] < told[1]  # it was taught the form, and is not told the schema again
 
 
 def test_what_a_part_cannot_learn_from_is_refused(tmp_path: Path, tell: Tell) -> None:

@@ -73,6 +73,8 @@ class JudgeSpec(Record):
         for name, folder in (("student", self.student), ("classifier", self.classifier)):
             if folder and (card := card_file(folder)) is not None:
                 files[name] = card
+        if self.router:
+            files["router"] = router_folder(self.router)
         if self.grounder:
             files["grounder"] = grounder_folder(Path(self.grounder)) / GROUNDER_FILE
         return files
