@@ -225,7 +225,7 @@ def test_evaluate_refuses_gold_labels_of_which_no_verdict_gives_one(tell: Tell, 
 def test_a_file_that_cannot_be_used_is_refused_before_torch_is_imported(tell: Tell, here: Path) -> None:
     Path("empty.jsonl").write_text("")
     told = subprocess.run(
-        [sys.executable, "-c", REFUSED], capture_output=True, text=True, timeout=60, env={**os.environ, "HOME": str(here)}
+        [sys.executable, "-c", REFUSED], capture_output=True, text=True, timeout=600, env={**os.environ, "HOME": str(here)}
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
     assert "empty.jsonl" in told.stderr

@@ -55,9 +55,9 @@ def test_a_task_that_is_cancelled_while_it_waits_holds_up_nobody() -> None:
         await asyncio.sleep(0)
         tasks[0].cancel()
         tasks[1].cancel()
-        results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), timeout=5)
+        results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), timeout=60)
         assert [isinstance(result, asyncio.CancelledError) for result in results] == [True, True, False]
-        await asyncio.wait_for(lane.wait(), timeout=5)  # and the lane is open afterwards
+        await asyncio.wait_for(lane.wait(), timeout=60)  # and the lane is open afterwards
         return seen
 
     assert asyncio.run(run()) == ["c"]
@@ -67,7 +67,7 @@ def test_an_empty_lane_lets_on_at_the_next_turn_and_can_be_used_again() -> None:
     async def run() -> None:
         lane = Lane()
         for _ in range(3):
-            await asyncio.wait_for(lane.wait(), timeout=5)
+            await asyncio.wait_for(lane.wait(), timeout=60)
 
     asyncio.run(run())
 
@@ -75,4 +75,4 @@ def test_an_empty_lane_lets_on_at_the_next_turn_and_can_be_used_again() -> None:
 def test_a_lane_goes_on_in_another_loop_once_it_is_empty() -> None:
     lane = Lane()
     for _ in range(2):
-        asyncio.run(asyncio.wait_for(lane.wait(), timeout=5))
+        asyncio.run(asyncio.wait_for(lane.wait(), timeout=60))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from loopback import GOOD, loopback, says, status
 
 from folkmoot.models import (
@@ -101,11 +102,12 @@ async def test_the_same_call_asked_for_twice_at_once_is_sent_once(ledger: Ledger
 
 
 async def test_who_waits_for_a_call_sends_it_himself_once_its_sender_is_cancelled(ledger: Ledger) -> None:
-    async def slowly(messages: Any, schema: Any) -> str:
-        await asyncio.sleep(0.05)
+    async def never_at_first(messages: Any, schema: Any) -> str:
+        if len(inner.requests) == 1:
+            await asyncio.Event().wait()
         return GOOD
 
-    inner = ScriptedModel(slowly)
+    inner = ScriptedModel(never_at_first)
     model = LedgeredModel(inner, ledger)
     sender, waiter, quitter = (asyncio.create_task(model.complete(ASKED)) for _ in range(3))
     await asyncio.sleep(0.01)
@@ -147,11 +149,19 @@ async def test_every_try_is_in_the_ledger(ledger: Ledger) -> None:
 
 
 async def test_a_call_that_still_queues_is_not_in_the_ledger_as_sent(ledger: Ledger) -> None:
-    async with loopback(says(latency_seconds=0.1)) as server:
+    released = asyncio.Event()
+
+    async def once_released(request: web.Request) -> web.StreamResponse:
+        await released.wait()
+        return await says()(request)
+
+    async with loopback(once_released) as server:
         model = LedgeredModel(OpenAIModel("m", server.url, limits=Limits(max_concurrency=2)), ledger)
         calls = [asyncio.create_task(model.complete(numbered(n))) for n in range(8)]
-        await asyncio.sleep(0.05)
+        while server.in_flight < 2:
+            await asyncio.sleep(0.01)
         assert ledger.totals().attempts == 2
+        released.set()
         await asyncio.gather(*calls)
         await model.aclose()
     assert ledger.totals().calls == 8

@@ -206,7 +206,7 @@ async def test_both_agents_are_asked_at_once() -> None:
     both = asyncio.Barrier(2)
 
     async def wait(messages, schema):
-        await asyncio.wait_for(both.wait(), 2)
+        await asyncio.wait_for(both.wait(), 60)
         return says("rude")
 
     assert (await Negotiation(MANNERS, ScriptedModel(wait)).judge(POST)).label == "rude"
