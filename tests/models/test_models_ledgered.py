@@ -149,17 +149,18 @@ async def test_every_try_is_in_the_ledger(ledger: Ledger) -> None:
 
 
 async def test_a_call_that_still_queues_is_not_in_the_ledger_as_sent(ledger: Ledger) -> None:
-    released = asyncio.Event()
+    arrived, released = asyncio.Barrier(3), asyncio.Event()
 
     async def once_released(request: web.Request) -> web.StreamResponse:
-        await released.wait()
+        if not released.is_set():
+            await arrived.wait()
+            await released.wait()
         return await says()(request)
 
     async with loopback(once_released) as server:
         model = LedgeredModel(OpenAIModel("m", server.url, limits=Limits(max_concurrency=2)), ledger)
         calls = [asyncio.create_task(model.complete(numbered(n))) for n in range(8)]
-        while server.in_flight < 2:
-            await asyncio.sleep(0.01)
+        await arrived.wait()
         assert ledger.totals().attempts == 2
         released.set()
         await asyncio.gather(*calls)
