@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launching import launch
 from tiny_models import save_llama
 
 from folkmoot.formats import load_task, read_verdicts, write_pairs, write_posts
@@ -74,6 +75,24 @@ def test_pairs_become_a_student_that_judges_and_a_report(tell: Any, here: Path) 
     assert json.loads(again)["metrics"] == result["metrics"]
     trained = {path: stamp for path, stamp in before.items() if path.name in ("weights.pt", "optimiser.pt")}
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in trained.items()), "nothing was trained again"
+
+
+def test_two_processes_leave_the_one_student_that_one_leaves(tell: Any, here: Path) -> None:
+    code, out, err = tell(*COMMAND, "--out", "alone", "--json")
+    assert code == 0, err
+    ended = launch("-m", "folkmoot", *COMMAND, "--out", "run", "--json", cwd=here)
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    (said,) = [line for line in ended.stdout.splitlines() if line.startswith("{")]
+    alone, together = json.loads(out), json.loads(said)
+    assert (together["steps"], together["pairs"]) == (alone["steps"], alone["pairs"])
+    assert together["last_loss"] == pytest.approx(alone["last_loss"], abs=1e-4)
+    for one, other in zip(
+        read_verdicts("alone/dev_verdicts.jsonl"), read_verdicts("run/dev_verdicts.jsonl"), strict=True
+    ):
+        assert one.id == other.id
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-3)
+    code, _, err = tell("judge", "--judge", "run", "--posts", "dev.jsonl", "--out", "V.jsonl")
+    assert code == 0, err
 
 
 def test_a_student_that_reasons_decides_for_a_label_whatever_it_says(tell: Any, here: Path) -> None:

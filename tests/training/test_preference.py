@@ -141,14 +141,6 @@ def test_all_weights_learn_where_the_rank_is_zero_and_only_adapters_where_it_is_
     assert not any("lm_head" in name for name in weights(thin))
 
 
-def test_several_processes_are_refused_since_each_would_train_on_everything(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("accelerate.Accelerator.num_processes", 2)
-    with pytest.raises(BadInput, match="takes one process, and 2 were started"):
-        train(tmp_path)
-
-
 def test_gradient_checkpointing_changes_no_step(tmp_path: Path) -> None:
     plain, _ = train(tmp_path / "a", loss="orpo")
     frugal, _ = train(tmp_path / "b", loss="orpo", gradient_checkpointing=True)
@@ -194,10 +186,11 @@ def test_pictures_that_are_missing_or_broken_are_left_out_and_counted(
     from PIL import Image
     from tiny_models import image_processor, qwen2_vl
 
-    from folkmoot.students.prompting import ImageReader
+    from folkmoot.students.media_reader import MediaReader
 
     model = qwen2_vl()
-    seeing = LanguageBase(tmp_path, model, ImageReader(tokenizer(), image_processor(), model.config.image_token_id))
+    reader = MediaReader(tokenizer(), image_processor(), image_token_id=model.config.image_token_id)
+    seeing = LanguageBase(tmp_path, model, reader)
     noise = np.random.default_rng(0).integers(0, 255, (56, 56, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "good.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")

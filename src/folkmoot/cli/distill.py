@@ -94,7 +94,8 @@ def distill(
         return
     command = shlex.join(["folkmoot", *sys.argv[1:]])
     result = run_distillation(recipe, out, announce=Narrator(quiet=as_json), command=command)
-    typer.echo(result.model_dump_json() if as_json else words_of(result))
+    if result is not None:  # of several processes the main one speaks
+        typer.echo(result.model_dump_json() if as_json else words_of(result))
 
 
 def distill_part(part: str, examples: Path, dev: Path | None, out: Path, *, as_json: bool, **fields: Any) -> None:

@@ -43,7 +43,8 @@ def run_preferences(
         if seed is not None:
             recipe = recipe.model_copy(update={"settings": {**recipe.settings, "seed": seed}})
         student = run_distillation(recipe, out, resolve=resolve, announce=announce, command=command)
-        typer.echo(student.model_dump_json() if as_json else words_of(student))
+        if student is not None:  # of several processes the main one speaks
+            typer.echo(student.model_dump_json() if as_json else words_of(student))
         return
     changes = {name: value for name, value in (("seed", seed), ("model", model)) if value is not None}
     done = run_society_loop(

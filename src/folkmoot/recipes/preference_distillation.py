@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,12 @@ from folkmoot.recipes.low_resource import Announce, check_apart, check_labels, f
 from folkmoot.records import BadInput, MissingExtra, Post, PreferencePair, Record, Task
 from folkmoot.runs import RunFolder
 from folkmoot.students import LanguageCard
+
+if TYPE_CHECKING:
+    from folkmoot.training.language_base import LanguageBase
+    from folkmoot.training.preference import PreferenceSettings, Trained
+    from folkmoot.training.preference_pairs import PairCounts
+    from folkmoot.training.shared_prefix import TokenPair
 
 NEEDED = ("torch", "transformers", "peft", "accelerate", "sklearn")
 
@@ -130,6 +136,16 @@ def plan_distillation(recipe: Distillation, resolve: Callable[[str], Path] = Pat
     )  # fmt: skip
 
 
+class Taught(NamedTuple):
+    """A model once it has learned: its base, itself, how training went, the pairs as tokens and their counts."""
+
+    base: LanguageBase
+    model: Any
+    trained: Trained
+    tokens: dict[str, TokenPair]
+    counts: PairCounts
+
+
 def run_distillation(
     recipe: Distillation,
     out: Path,
@@ -137,10 +153,11 @@ def run_distillation(
     resolve: Callable[[str], Path] = Path,
     announce: Announce = say_nothing,
     command: str = "",
-) -> Distilled:
+) -> Distilled | None:
     """The run finished in `out`, from wherever it stood.
 
     Dev posts, where given, choose the best weights among the looks at dev, fit the calibration and fill the report.
+    Of several processes (`accelerate launch`, torchrun) all train, and the main one writes; the others give None.
 
     Raises:
         BadInput: the files or the settings cannot be used; says which and why.
@@ -151,54 +168,25 @@ def run_distillation(
     check_installed()
     import torch
 
-    from folkmoot.students.language import ADAPTER_FOLDER, MODEL_FOLDER, LanguageStudent, padding_id
-    from folkmoot.training.language_base import load_base
-    from folkmoot.training.preference import PreferenceSettings, train_preference
-    from folkmoot.training.preference_pairs import tokenize_pairs
-    from folkmoot.training.scores import area_under_curve
+    from folkmoot.students.language import ADAPTER_FOLDER, MODEL_FOLDER, LanguageStudent
+    from folkmoot.training.preference import PreferenceSettings
+    from folkmoot.training.processes import Processes
 
     settings = settings_of(PreferenceSettings, recipe.settings, "settings")
     torch.set_num_threads(recipe.threads or torch.get_num_threads())
+    processes = Processes.start()
+    if not processes.is_main:
+        processes.wait()  # until the main one holds the run folder and has unpacked the weights
+        teach(recipe, read, settings, base_folder(recipe.base), out, say_nothing)
+        return None
     configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": read.task.hash}}
     with RunFolder.open(out, configuration, inputs=read.paths) as run:
         announce("reading", note=f"{len(read.pairs)} pairs, {len(read.dev)} posts for dev")
         announce("loading", note=f"the base model, {recipe.base}")
         place = base_folder(recipe.base)
-        base = load_base(place)
-        tokens, counts = tokenize_pairs(
-            read.pairs, base, max_tokens=settings.max_tokens, folder=read.paths["pairs"].parent,
-            verdicts=recipe.mode == "likelihood",
-        )  # fmt: skip
-        run.file("pairs_used.json").write_text(counts.model_dump_json(indent=2) + "\n")
-        if counts.used < counts.pairs or counts.cut:
-            reasons = "; ".join(f"{count} left out: {reason}" for reason, count in counts.left_out.items())
-            announce("pairs", note=f"{counts.used} of {counts.pairs} used, {counts.cut} prompts cut. {reasons}")
+        processes.wait()
+        base, model, trained, tokens, counts = teach(recipe, read, settings, place, out, announce)
         blind = [post.blind() for post in read.dev]
-        names = read.task.label_names
-
-        def score_dev(model: Any) -> float:
-            # By likelihood also where the student will reason: a look at dev must stay cheap.
-            card = LanguageCard(name="dev", task=read.task, base=recipe.base, mode="likelihood")
-            student = LanguageStudent(card, model, base.reader)
-            scores = np.array([student.weigh(post)[0] for post in blind])
-            if (margin := margins(scores, read.task)) is not None:
-                return area_under_curve(margin, [post.label == read.task.positive for post in read.dev])
-            right = [names[top] == post.label for top, post in zip(scores.argmax(1).tolist(), read.dev, strict=True)]
-            return float(np.mean(right))
-
-        def on_step(done: int, total: int) -> None:
-            announce("training", done, total)
-
-        model: Any = base.model
-        stages = [settings]
-        if recipe.after is not None:
-            stages = [settings.model_copy(update={"loss": recipe.after}), settings]
-        for number, stage in enumerate(stages):
-            announce("stage", note=f"{stage.loss}, {len(tokens)} pairs, {stage.epochs} epochs")
-            model, trained = train_preference(
-                model, tokens, stage, run.file(f"training_{number}"), padding=padding_id(base.tokenizer),
-                score_dev=score_dev if read.dev and number == len(stages) - 1 else None, on_step=on_step,
-            )  # fmt: skip
         lineage = {
             "run": out.name, "inputs": run.manifest.get("inputs", {}), "pairs": counts.used,
             "pair_hashes": [pair.hash for pair in read.pairs if pair.id in tokens], "seed": settings.seed,
@@ -208,6 +196,7 @@ def run_distillation(
             name=f"{read.task.name}-{settings.loss}", task=read.task, instruction=INSTRUCTION, mode=recipe.mode,
             base=EMBEDDED if recipe.base == EMBEDDED else str(place.resolve()), lineage=lineage,
         )  # fmt: skip
+        run.file("pairs_used.json").write_text(counts.model_dump_json(indent=2) + "\n")
         student_folder = run.file("student")
         if settings.lora_rank:
             model.save_pretrained(str(student_folder / ADAPTER_FOLDER))
@@ -245,6 +234,51 @@ def run_distillation(
             last_loss=trained.last_loss, pairs=counts.model_dump(mode="json"),
             metrics=metrics.model_dump(mode="json") if metrics else None,
         )  # fmt: skip
+
+
+def teach(
+    recipe: Distillation, read: PairInputs, settings: PreferenceSettings, place: Path, out: Path, announce: Announce
+) -> Taught:
+    """The base model in `place` once it has learned the pairs; every process of a run does this, in step."""
+    from folkmoot.students.language import LanguageStudent, padding_id
+    from folkmoot.training.language_base import load_base
+    from folkmoot.training.preference import train_preference
+    from folkmoot.training.preference_pairs import tokenize_pairs
+    from folkmoot.training.scores import area_under_curve
+
+    base = load_base(place)
+    tokens, counts = tokenize_pairs(
+        read.pairs, base, max_tokens=settings.max_tokens, folder=read.paths["pairs"].parent,
+        verdicts=recipe.mode == "likelihood",
+    )  # fmt: skip
+    if counts.used < counts.pairs or counts.cut:
+        reasons = "; ".join(f"{count} left out: {reason}" for reason, count in counts.left_out.items())
+        announce("pairs", note=f"{counts.used} of {counts.pairs} used, {counts.cut} prompts cut. {reasons}")
+    blind = [post.blind() for post in read.dev]
+    names = read.task.label_names
+
+    def score_dev(model: Any) -> float:
+        # By likelihood also where the student will reason: a look at dev must stay cheap.
+        card = LanguageCard(name="dev", task=read.task, base=recipe.base, mode="likelihood")
+        student = LanguageStudent(card, model, base.reader)
+        scores = np.array([student.weigh(post)[0] for post in blind])
+        if (margin := margins(scores, read.task)) is not None:
+            return area_under_curve(margin, [post.label == read.task.positive for post in read.dev])
+        right = [names[top] == post.label for top, post in zip(scores.argmax(1).tolist(), read.dev, strict=True)]
+        return float(np.mean(right))
+
+    model: Any = base.model
+    stages = [settings]
+    if recipe.after is not None:
+        stages = [settings.model_copy(update={"loss": recipe.after}), settings]
+    for number, stage in enumerate(stages):
+        announce("stage", note=f"{stage.loss}, {len(tokens)} pairs, {stage.epochs} epochs")
+        model, trained = train_preference(
+            model, tokens, stage, out / f"training_{number}", padding=padding_id(base.tokenizer),
+            score_dev=score_dev if read.dev and number == len(stages) - 1 else None,
+            on_step=lambda done, total: announce("training", done, total),
+        )  # fmt: skip
+    return Taught(base, model, trained, tokens, counts)
 
 
 def margins(scores: NDArray[np.float64], task: Task) -> NDArray[np.float64] | None:

@@ -175,7 +175,9 @@ def _train_language(recipe: PartRecipe, paths: dict[str, Path], out: Path, annou
     from folkmoot.training.imitation import tokenize_lessons
     from folkmoot.training.language_base import load_base
     from folkmoot.training.preference import PreferenceSettings, train_preference
+    from folkmoot.training.processes import one_process
 
+    one_process(f"Teaching a {recipe.part}")
     torch.set_num_threads(recipe.threads or torch.get_num_threads())
     settings = settings_of(PreferenceSettings, {"seed": recipe.seed, **recipe.settings, "loss": "sft"}, "settings")
     configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": task.hash}}

@@ -67,8 +67,12 @@ def run_society_loop(
     """The loop finished in `out`, from wherever it stood; a limit on the spending holds for each of the first two steps.
 
     Raises:
+        BadInput: a launcher has started several processes; `folkmoot distill` alone is for those.
         FolkmootError: as the steps.
     """
+    from folkmoot.training.processes import one_process
+
+    one_process("A whole society's loop")
 
     def place(path: str | None) -> str | None:
         return str(resolve(path)) if path is not None else None
@@ -99,4 +103,5 @@ def run_society_loop(
     made = asyncio.run(synthesize(synthesis, pairs_file, out / "synthesis", price=price, spending=spending))
     announce("student", note=f"{made.pairs} pairs teach {distillation.base}")
     student = run_distillation(distillation, out / "student", announce=announce, command=command)
+    assert student is not None  # this is the one process
     return SocietyLooped(folder=str(out), society=heard, pairs=made, student=student)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from folkmoot.records import BadInput, FolkmootError, MissingExtra, Record
 from folkmoot.runs.atomic import atomic_folder, write_atomically
 from folkmoot.students.branching import Likelihood, transformers_model
 from folkmoot.training.preference_losses import dpo, orpo, scpo, sft
+from folkmoot.training.processes import Processes, optimiser_state, placed, restore_optimiser, whole
 from folkmoot.training.self_training import seed_of
 from folkmoot.training.shared_prefix import PairLikelihoods, PreferenceForward, TokenPair
 
@@ -115,9 +117,10 @@ def train_preference(
 ) -> tuple[Any, Trained]:
     """The trained model (adapters in place) and how training went; `folder` holds its states and `steps.jsonl`.
 
-    The same pairs, settings and thread count give the same weights, also where the run was killed in between: order
-    and dropout depend on seed and step alone. With dev, the weights of the best look are the ones that come back.
-    One process trains: the pairs are not shared out over several.
+    The same pairs, settings, threads and processes give the same weights, also where the run was killed in between:
+    order and dropout depend on seed and step alone. With dev, the weights of the best look are the ones that come back.
+    Of several processes each reads its share of every batch, each scores dev, and the main one writes; a run may go on
+    with another number of them.
 
     Args:
         model: a transformers model, not yet adapted; see `language_base.load_base`.
@@ -126,29 +129,33 @@ def train_preference(
 
     Raises:
         LossNotFinite: names the step and the pairs; the last state before it is kept.
-        BadInput: `accelerate launch` has started several processes.
+        BadInput: FSDP is configured in its first version.
         MissingExtra: peft or accelerate is not installed.
     """
-    accelerate = accelerator()
+    processes = Processes.start(unused_weights=settings.lora_rank == 0)
     torch.manual_seed(settings.seed)
     model = adapted(model, settings)
     if settings.gradient_checkpointing:
         transformers_model(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         transformers_model(model).enable_input_require_grads()
     reader = PreferenceForward(model, padding=padding, shared_prefix=settings.shared_prefix)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser: Any = torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser: Any = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     steps = -(-len(pairs) // settings.batch_size) * settings.epochs
+    if processes.is_main:
+        clean_up(folder)
+    processes.wait()
     held = read_state(folder)
-    before = reference_likelihoods(reader, pairs, settings, folder) if settings.loss == "dpo" else {}
-    reader, optimiser = accelerate.prepare(reader, optimiser)
+    reader, optimiser = processes.prepare(reader, optimiser)
+    trained = [parameter for parameter in reader.parameters() if parameter.requires_grad]
+    before = reference_likelihoods(reader, pairs, settings, folder, processes) if settings.loss == "dpo" else {}
     progress = Progress()
     if held is not None:
         progress = Progress.model_validate_json((held / "progress.json").read_text())
         restore(held, trained, optimiser)
-    cut_steps(folder / STEPS_FILE, progress.step)
-    device = accelerate.device
-    with (folder / STEPS_FILE).open("a") as log:
+    if processes.is_main:
+        cut_steps(folder / STEPS_FILE, progress.step)
+    with (folder / STEPS_FILE if processes.is_main else Path(os.devnull)).open("a") as log:
         for step, names in enumerate(batches(pairs, settings), start=1):
             if step <= progress.step:
                 continue
@@ -157,12 +164,19 @@ def train_preference(
             rate = settings.learning_rate * schedule(step, steps, settings.warm_up)
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            torch.manual_seed(seed_of(settings.seed, "step", step))
+            own = () if processes.is_main else (processes.number,)
+            torch.manual_seed(seed_of(settings.seed, "step", step, *own))
             reader.train()
             batch = [pairs[name] for name in names]
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.dtype == "bfloat16"):
+            rows = processes.share(len(batch))
+            with torch.autocast(processes.device.type, torch.bfloat16, enabled=settings.dtype == "bfloat16"):
                 # SFT spends nothing on the rejected responses.
-                read = reader(batch, with_prompt=settings.nll == "all", only_chosen=settings.loss == "sft")
+                read = reader(
+                    [batch[row] for row in rows or [0]],
+                    with_prompt=settings.nll == "all",
+                    only_chosen=settings.loss == "sft",
+                )
+            read = processes.joined(read, rows, len(batch))
             loss = loss_of(read, batch, settings, [before[name] for name in names] if before else None)
             if not torch.isfinite(loss):
                 raise LossNotFinite(
@@ -170,26 +184,28 @@ def train_preference(
                     f"{last_kept(folder)} is kept in {folder}; lower the learning rate or leave these pairs out."
                 )
             optimiser.zero_grad()
-            accelerate.backward(loss)
-            norm = accelerate.clip_grad_norm_(trained, settings.clip_norm)
+            processes.backward(loss)
+            norm = processes.clip(trained, settings.clip_norm)
             optimiser.step()
             score, better = None, False
             if score_dev is not None and looks_at_dev(step, steps, len(pairs), settings):
                 reader.eval()
-                with torch.inference_mode():
-                    score = score_dev(model)
+                with processes.readable(), torch.no_grad():
+                    score = processes.agreed(score_dev(model))
                 better = progress.best_dev is None or score > progress.best_dev
             progress = progress.after(step, loss.item(), score, better)
             if better:
-                keep(folder / "best", trained, None, progress)
+                keep(folder / "best", trained, None, progress, processes)
             log.write(step_record(step, loss, rate, norm, read, score).to_line() + "\n")
             log.flush()
             if step % settings.keep_every == 0 or step == steps or score is not None:
-                keep(folder / STATE_FOLDER, trained, optimiser, progress)
+                keep(folder / STATE_FOLDER, trained, optimiser, progress, processes)
             if on_step:
                 on_step(step, steps)
+    processes.wait()
     if score_dev is not None and (folder / "best").is_dir():
         restore(folder / "best", trained, None)
+    model = processes.close(model)
     model.eval()
     return model, Trained(
         steps=progress.step, best_step=progress.best_step or progress.step, best_dev=progress.best_dev,
@@ -278,21 +294,30 @@ def adapted_layers(model: Any) -> str:
 
 
 def reference_likelihoods(
-    reader: PreferenceForward, pairs: Mapping[str, TokenPair], settings: PreferenceSettings, folder: Path
+    reader: PreferenceForward,
+    pairs: Mapping[str, TokenPair],
+    settings: PreferenceSettings,
+    folder: Path,
+    processes: Processes,
 ) -> dict[str, tuple[float, float]]:
     """Each pair's summed log-likelihoods under the model before training, read once and kept in `reference.json`."""
     path = folder / "reference.json"
     if not path.exists():
         values: dict[str, tuple[float, float]] = {}
         names = sorted(pairs, key=lambda name: pairs[name].tokens)
+        groups = [names[at : at + settings.batch_size] for at in range(0, len(names), settings.batch_size)]
         reader.eval()
-        with torch.inference_mode():
-            for at in range(0, len(names), settings.batch_size):
-                group = names[at : at + settings.batch_size]
+        with torch.no_grad():
+            for at in range(0, len(groups), processes.count):
+                # All read as often as the others, the last ones perhaps a group that another reads too.
+                group = groups[min(at + processes.number, len(groups) - 1)]
                 read = reader([pairs[name] for name in group])
                 both = zip(read.chosen.log_prob.tolist(), read.rejected.log_prob.tolist(), strict=True)
                 values |= dict(zip(group, both, strict=True))
-        write_atomically(path, json.dumps(values))
+        values = processes.gathered(values)
+        if processes.is_main:
+            write_atomically(path, json.dumps(values))
+        processes.wait()
     held: dict[str, tuple[float, float]] = json.loads(path.read_text())
     return held
 
@@ -324,24 +349,26 @@ def looks_at_dev(step: int, steps: int, pairs: int, settings: PreferenceSettings
     return step % every == 0 or step == steps
 
 
-def step_record(
-    step: int, loss: Tensor, rate: float, norm: Tensor | float, read: PairLikelihoods, score: float | None
-) -> Step:
+def step_record(step: int, loss: Tensor, rate: float, norm: float, read: PairLikelihoods, score: float | None) -> Step:
     """A step as it is logged."""
     chosen = read.chosen.mean().mean().item()
     rejected = read.rejected.mean().mean().item() if bool((read.rejected.tokens > 0).all()) else None
     return Step(
-        step=step, loss=loss.item(), learning_rate=rate, gradient_norm=float(norm), chosen=chosen, rejected=rejected,
+        step=step, loss=loss.item(), learning_rate=rate, gradient_norm=norm, chosen=chosen, rejected=rejected,
         margin=None if rejected is None else chosen - rejected, dev=score,
     )  # fmt: skip
 
 
-def keep(folder: Path, trained: Sequence[Tensor], optimiser: Any, progress: Progress) -> None:
+def keep(folder: Path, trained: Sequence[Tensor], optimiser: Any, progress: Progress, processes: Processes) -> None:
     """Writes the trained weights, the optimiser's state and how far the run is, whole or not at all."""
+    weights = [whole(parameter) for parameter in trained]
+    state = None if optimiser is None else optimiser_state(optimiser)
+    if not processes.is_main:
+        return
     with atomic_folder(folder) as draft:
-        torch.save([parameter.detach().cpu() for parameter in trained], draft / "weights.pt")
-        if optimiser is not None:
-            torch.save(optimiser.state_dict(), draft / "optimiser.pt")
+        torch.save(weights, draft / "weights.pt")
+        if state is not None:
+            torch.save(state, draft / "optimiser.pt")
         (draft / "progress.json").write_text(progress.to_line())
 
 
@@ -349,16 +376,20 @@ def restore(folder: Path, trained: Sequence[Tensor], optimiser: Any) -> None:
     """Puts kept weights, and the optimiser's state, back in place."""
     with torch.no_grad():
         for parameter, kept in zip(trained, torch.load(folder / "weights.pt", weights_only=True), strict=True):
-            parameter.copy_(kept)
+            parameter.copy_(placed(kept, parameter))
     if optimiser is not None:
-        optimiser.load_state_dict(torch.load(folder / "optimiser.pt", weights_only=True))
+        restore_optimiser(optimiser, torch.load(folder / "optimiser.pt", weights_only=True))
+
+
+def clean_up(folder: Path) -> None:
+    """Makes the folder, or takes out what a killed process had half written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob(".*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def read_state(folder: Path) -> Path | None:
     """The last state that a run left, or None where it left none."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(".*.partial"):
-        shutil.rmtree(leftover, ignore_errors=True)
     held = folder / STATE_FOLDER
     return held if (held / "progress.json").is_file() else None
 
@@ -374,23 +405,3 @@ def cut_steps(path: Path, step: int) -> None:
     if path.exists():
         lines = path.read_text().splitlines()[:step]
         write_atomically(path, "".join(line + "\n" for line in lines))
-
-
-def accelerator() -> Any:
-    """accelerate's view of the machine, a CPU or a GPU.
-
-    Raises:
-        BadInput: there are several processes, each of which would train on every pair and write the same files.
-        MissingExtra: it is not installed.
-    """
-    try:
-        from accelerate import Accelerator
-    except ImportError:
-        raise MissingExtra("Training a language model", "distill") from None
-    found = Accelerator()
-    if found.num_processes > 1:
-        raise BadInput(
-            f"Training a language model on preference pairs takes one process, and {found.num_processes} were started. "
-            "Start it without a launcher."
-        )
-    return found

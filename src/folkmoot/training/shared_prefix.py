@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from folkmoot.students.branching import Branching, Likelihood, read_answers, shares_prefix
+from folkmoot.students.branching import Branching, Likelihood, read_answers, shares_prefix, transformers_model
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class PreferenceForward(nn.Module):
         self.model = model
         self.padding = padding
         self.shared_prefix = shared_prefix and shares_prefix(model)
+        self._no_split_modules = list(transformers_model(model)._no_split_modules or ())  # FSDP's units
 
     def forward(
         self, pairs: Sequence[TokenPair], *, with_prompt: bool = False, only_chosen: bool = False
