@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+import zlib
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 
 def make_app(log: Path, delay_seconds: float) -> web.Application:
-    """Answers every request with the label that the post's text names, and appends a line to `log`."""
+    """Answers every request with the label that the post's text names, any other choice by the messages' checksum, and
+    appends a line to `log`."""
 
     async def complete(request: web.Request) -> web.Response:
         import asyncio
@@ -28,7 +31,10 @@ def make_app(log: Path, delay_seconds: float) -> web.Application:
             "rationale": "It says so.",
             "reasoning": "So.",
         }
-        content = json.dumps({name: values.get(name, "x") for name in schema["properties"]})
+        dice = zlib.crc32(json.dumps(body["messages"]).encode())
+        content = json.dumps(
+            {name: fitting(values.get(name, "x"), part, dice) for name, part in schema["properties"].items()}
+        )
         return web.json_response(
             {
                 "choices": [{"message": {"content": content}, "finish_reason": "stop"}],
@@ -39,6 +45,12 @@ def make_app(log: Path, delay_seconds: float) -> web.Application:
     app = web.Application()
     app.router.add_post("/v1/chat/completions", complete)
     return app
+
+
+def fitting(value: Any, schema: dict[str, Any], dice: int) -> Any:
+    """The value, or where the schema names its choices and it is none of them, one of those."""
+    choices = schema.get("enum", [value])
+    return value if value in choices else choices[dice % len(choices)]
 
 
 async def announce(app: web.Application) -> None:

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import folkmoot
 from mild_posts import TASK, TASK_TOML, make_opinions, make_posts, without_labels
 
 from folkmoot.formats import read_posts, read_verdicts, write_opinions, write_posts
 from folkmoot.records import Outcome, Post
-
-HERE = Path(__file__).parent
-
-
-def folkmoot(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "folkmoot", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, timeout=600, env=os.environ | {"COLUMNS": "200"}
-    )
 
 
 def refused(code: int, *said: str, by: subprocess.CompletedProcess[str]) -> None:
@@ -61,19 +51,6 @@ def trained(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return out
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The address of a chat endpoint that takes 50 ms a call, and the log of its requests."""
-    log = tmp_path / "requests.jsonl"
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "chat_server.py"), str(log), "0.05"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    yield f"openai:tiny@http://127.0.0.1:{process.stdout.readline().strip()}/v1", log
-    process.kill()
-    process.wait()
 
 
 def test_selftrain_leaves_a_student_a_report_and_metrics(trained: Path) -> None:
