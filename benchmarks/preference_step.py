@@ -129,12 +129,13 @@ def picture(repeats: int) -> None:
     from PIL import Image
     from tiny_models import image_processor, qwen2_vl, tokenizer
 
-    from folkmoot.students.prompting import ImageReader, prompt_positions
+    from folkmoot.students.media_reader import MediaReader
+    from folkmoot.students.prompting import prompt_positions
     from folkmoot.training.preference_losses import orpo
     from folkmoot.training.shared_prefix import PreferenceForward, TokenPair
 
     model = qwen2_vl()
-    reader = ImageReader(tokenizer(), image_processor(), model.config.image_token_id)
+    reader = MediaReader(tokenizer(), image_processor(), image_token_id=model.config.image_token_id)
     reader.image_processor.size = {"shortest_edge": 28 * 28, "longest_edge": 28 * 28 * 256}
     dice = np.random.default_rng(0)
     shown = Image.fromarray(dice.integers(0, 255, (448, 448, 3), dtype=np.uint8))

@@ -11,6 +11,7 @@ from folkmoot.formats import write_posts
 from folkmoot.records import Post
 from folkmoot.runs import RunFolder
 
+
 def lost(folder: Path) -> int:
     """The calls that were in flight when the run in this folder was killed."""
     with RunFolder.read(folder) as run:

@@ -14,14 +14,18 @@ from folkmoot.formats.preference_exports import FORMATS, export_pairs, resampled
 from folkmoot.records import BadInput, BadRecord, PreferencePair
 
 
-def pair(name: str, *, sc: float = 0.5, images: tuple[str, ...] = ()) -> PreferencePair:
+def pair(
+    name: str, *, sc: float = 0.5, images: tuple[str, ...] = (), videos: tuple[str, ...] = (),
+    audios: tuple[str, ...] = (),
+) -> PreferencePair:  # fmt: skip
     content: Any = "Is it tea?"
-    if images:
-        content = [*({"type": "image"} for _ in images), {"type": "text", "text": "Is it tea?"}]
+    if images or videos or audios:
+        media = ["image"] * len(images) + ["video"] * len(videos) + ["audio"] * len(audios)
+        content = [*({"type": kind} for kind in media), {"type": "text", "text": "Is it tea?"}]
     return PreferencePair(
         id=name, prompt=({"role": "system", "content": "Judge."}, {"role": "user", "content": content}),
         chosen=({"role": "assistant", "content": "yes"},), rejected=({"role": "assistant", "content": "no"},),
-        images=images, sc=sc, n=4, n_correct=2, kind="mixed",
+        images=images, videos=videos, audios=audios, sc=sc, n=4, n_correct=2, kind="mixed",
     )  # fmt: skip
 
 
@@ -109,6 +113,42 @@ def test_pictures_are_copied_and_have_one_token_each(tmp_path: Path) -> None:
         export_pairs([pair("a", images=("dog.png",))], tmp_path / "x", "trl", images_from=tmp_path)
     with pytest.raises(BadInput, match="no pair"):
         export_pairs([], tmp_path / "x", "trl")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_sounds_and_clips_are_copied_and_named_as_pictures_are(tmp_path: Path, form: Any) -> None:
+    files = {"images": ("cat.png",), "videos": ("clip.mp4", "more/clip.mp4"), "audios": ("voice.wav",)}
+    (tmp_path / "more").mkdir()
+    for path in (path for paths in files.values() for path in paths):
+        (tmp_path / path).write_text(path)
+    pairs = [pair("a", **files), pair("b", audios=("voice.wav",)), pair("c")]
+    done = export_pairs(pairs, tmp_path / form, form, images_from=tmp_path)
+    assert (done.images, done.videos, done.audios) == (1, 2, 1)
+    one, two, three = rows(tmp_path / form / "folkmoot_pairs.jsonl")
+    assert one["videos"] == ["videos/000000.mp4", "videos/000001.mp4"]
+    assert (two["audios"], "images" in two, "audios" in three) == (["audios/000000.wav"], False, False)
+    assert (tmp_path / form / "videos/000001.mp4").read_text() == "more/clip.mp4"
+    if form in ("trl", "hf"):
+        back, _, plain = read_pairs(tmp_path / form / "folkmoot_pairs.jsonl")
+        assert (back.images, back.videos, back.audios) == tuple(tuple(one[name]) for name in files)
+        assert (back.prompt, plain.audios) == (pairs[0].prompt, ())
+    else:
+        turns = one.get("conversations") or one["messages"]
+        assert (turns[1].get("value") or turns[1]["content"]) == "<image>\n<video>\n<video>\n<audio>\nIs it tea?"
+    if form == "llama_factory":
+        columns = json.loads((tmp_path / form / "dataset_info.json").read_text())["folkmoot_pairs"]["columns"]
+        assert {name: columns[name] for name in files} == {name: name for name in files}
+    with pytest.raises(BadInput, match=r"pair 'd', field 'audios': there is no file .*gone\.wav"):
+        export_pairs([pair("d", audios=("gone.wav",))], tmp_path / "x", form, images_from=tmp_path)
+
+
+def test_pairs_with_sounds_and_clips_come_back_and_one_without_keeps_its_old_lines_and_hash(tmp_path: Path) -> None:
+    pairs = [pair("a", videos=("clip.mp4",), audios=("voice.wav", "other.wav")), pair("b")]
+    write_pairs(pairs, tmp_path / "p.jsonl")
+    assert read_pairs(tmp_path / "p.jsonl") == pairs
+    assert {"videos", "audios"} & rows(tmp_path / "p.jsonl")[1].keys() == set()
+    assert pairs[1].hash == "4c03fcd0367e9d217c222df297a4bcabf6b3da40cc42484cfdff7ecf7fd81eb2"
+    assert pairs[0].hash != pair("a").hash
 
 
 def test_a_dataset_folder_has_a_card_with_its_configurations(tmp_path: Path) -> None:

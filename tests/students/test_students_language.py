@@ -18,7 +18,8 @@ from folkmoot.records import BadInput, Judge, Label, Outcome, Post, Task
 from folkmoot.records.post import Media
 from folkmoot.students import LanguageCard, LanguageStudent, open_student
 from folkmoot.students.language import LabelTokens
-from folkmoot.students.prompting import ImageReader, load_model_and_reader, shortened
+from folkmoot.students.media_reader import MediaReader
+from folkmoot.students.prompting import load_model_and_reader, shortened
 
 TASK = load_task("misinformation")
 NESTED = Task(
@@ -111,7 +112,7 @@ def test_a_picture_is_seen_and_a_missing_one_is_an_outcome(tmp_path: Path) -> No
     from PIL import Image
 
     model = qwen2_vl()
-    reader = ImageReader(tokenizer(), image_processor(), model.config.image_token_id)
+    reader = MediaReader(tokenizer(), image_processor(), image_token_id=model.config.image_token_id)
     judge = LanguageStudent(LanguageCard(name="sees", task=TASK, base=""), model, reader)
     dice = np.random.default_rng(0)
     found = []

@@ -10,7 +10,7 @@ import pytest
 
 from folkmoot.formats import load_task
 from folkmoot.models import Completion, ScriptedModel
-from folkmoot.records import BadInput, Opinion, Outcome, Post, PreferencePair
+from folkmoot.records import BadInput, Media, Opinion, Outcome, Post, PreferencePair
 from folkmoot.supervision.assessment import Assessed, Assessment, Feedback, FeedbackJudge
 from folkmoot.supervision.judge_audit import audit_judge
 from folkmoot.supervision.scot import ScotSettings, Skipped, Synthesizer, frame, kind_of, wrong_label
@@ -155,6 +155,14 @@ def test_partials_may_be_counted_only_where_the_judge_was_sure() -> None:
     narrow = frame(POST, MIXED, TASK, ScotSettings(confident_partials_only=True), chosen="a", rejected="b")
     assert (wide.n_partial, narrow.n_partial) == (2, 1)
     assert wide.sc < narrow.sc
+
+
+def test_a_pair_names_the_files_that_its_prompt_has_parts_for() -> None:
+    media = (Media(path="/a.wav", type="audio"), Media(path="/b.png"), Media(path="/c.mp4", type="video"))
+    shown = POST.model_copy(update={"media": media})
+    pair = frame(shown, MIXED, TASK, ScotSettings(), chosen="a", rejected="b")
+    assert (pair.images, pair.videos, pair.audios) == (("/b.png",), ("/c.mp4",), ("/a.wav",))
+    assert [part["type"] for part in pair.prompt[0]["content"]] == ["audio", "image", "video", "text"]
 
 
 def test_later_rounds_are_re_samples_and_count_nowhere() -> None:

@@ -10,7 +10,8 @@ import torch
 from tiny_models import image_processor, llama, qwen2_vl, tokenizer
 
 from folkmoot.students.branching import PADDING, Branching, attention_mask, lay_out, predicted_from, read_answers
-from folkmoot.students.prompting import ImageReader, prompt_positions
+from folkmoot.students.media_reader import MediaReader
+from folkmoot.students.prompting import prompt_positions
 from folkmoot.training.preference_losses import scpo
 from folkmoot.training.shared_prefix import PreferenceForward, TokenPair
 
@@ -31,7 +32,7 @@ def picture_pairs(model: Any) -> list[TokenPair]:
     from PIL import Image
 
     dice = np.random.default_rng(2)
-    reader = ImageReader(tokenizer(), image_processor(), model.config.image_token_id)
+    reader = MediaReader(tokenizer(), image_processor(), image_token_id=model.config.image_token_id)
     pairs = []
     for width, height in ((56, 84), (112, 56)):
         picture = Image.fromarray(dice.integers(0, 255, (height, width, 3), dtype=np.uint8))

@@ -7,7 +7,6 @@ each row alike weighs them as SCPO does, in expectation: 1 + omega * sc.
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 from collections.abc import Callable, Sequence
@@ -16,12 +15,14 @@ from typing import Any, Literal
 
 from folkmoot.formats.lines import write_rows
 from folkmoot.formats.replacing import replacing
-from folkmoot.records import BadInput, PreferencePair, Record
+from folkmoot.records import BadInput, MediaType, PreferencePair, Record
+from folkmoot.records.preference import MEDIA_FIELDS, medium_of
 
 Row = dict[str, Any]
 TrainerFormat = Literal["trl", "llama_factory", "ms_swift", "hf"]
 FORMATS: tuple[TrainerFormat, ...] = ("trl", "llama_factory", "ms_swift", "hf")
-IMAGE_TOKEN = "<image>"
+MEDIA_TOKENS: dict[MediaType, str] = {"image": "<image>", "video": "<video>", "audio": "<audio>"}
+"""How LLaMA-Factory and ms-swift mark the place of a medium."""
 ROLES = {"user": "human", "assistant": "gpt", "system": "system"}
 
 
@@ -33,6 +34,8 @@ class Exported(Record):
     resampled_rows: int
     omega: float
     images: int = 0
+    videos: int = 0
+    audios: int = 0
 
 
 def export_pairs(
@@ -45,21 +48,21 @@ def export_pairs(
     images_from: Path | None = None,
     name: str = "folkmoot_pairs",
 ) -> Exported:
-    """The files of one format in a folder, with the resampled copy, and the images that the pairs name.
+    """The files of one format in a folder, with the resampled copy, and the media that the pairs name.
 
     Args:
         omega: how much more a post weighs in the copy on which the whole society was wrong.
-        images_from: where relative paths of images start; they are copied into `images/`.
+        images_from: where relative paths of media start; they are copied into `images/`, `videos/` and `audios/`.
 
     Raises:
-        BadInput: there are no pairs, or an image is missing.
+        BadInput: there are no pairs, or a medium is missing.
         StorageFailed: the disk is full or the folder may not be written.
     """
     if not pairs:
         raise BadInput("there is no pair to export")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    pairs, copied = copy_images(pairs, folder, images_from)
+    pairs, copied = copy_media(pairs, folder, images_from)
     again = resampled(pairs, omega=omega, seed=seed)
     row_of = ROWS[form]
     files = [f"{name}.jsonl", f"{name}_resampled.jsonl"]
@@ -71,9 +74,7 @@ def export_pairs(
         with replacing(folder / file) as draft:
             draft.write_text(text, encoding="utf-8")
         files.append(file)
-    return Exported(
-        files=tuple(files), pairs=len(pairs), resampled_rows=len(again), omega=omega, images=copied
-    )  # fmt: skip
+    return Exported(files=tuple(files), pairs=len(pairs), resampled_rows=len(again), omega=omega, **copied)
 
 
 def resampled(pairs: Sequence[PreferencePair], *, omega: float, seed: int) -> list[PreferencePair]:
@@ -88,22 +89,22 @@ def resampled(pairs: Sequence[PreferencePair], *, omega: float, seed: int) -> li
 
 
 def trl_row(pair: PreferencePair) -> Row:
-    """TRL's conversational row; the columns beyond prompt, chosen, rejected and images are ignored by its trainers."""
+    """TRL's conversational row; its trainers ignore the columns beyond prompt, chosen, rejected and images."""
     row: Row = {
         "id": pair.id, "prompt": list(pair.prompt), "chosen": list(pair.chosen), "rejected": list(pair.rejected),
         "sc": pair.sc, "n": pair.n, "n_correct": pair.n_correct, "n_partial": pair.n_partial,
     }  # fmt: skip
-    return row | ({"images": list(pair.images)} if pair.images else {})
+    return row | media_columns(pair)
 
 
 def llama_factory_row(pair: PreferencePair) -> Row:
-    """LLaMA-Factory's ShareGPT row with `ranking`: one image token a picture."""
+    """LLaMA-Factory's ShareGPT row with `ranking`: one token a picture, clip or sound."""
     row: Row = {
         "conversations": [{"from": ROLES.get(turn["role"], turn["role"]), "value": flat(turn)} for turn in pair.prompt],
         "chosen": {"from": "gpt", "value": pair.chosen_text},
         "rejected": {"from": "gpt", "value": pair.rejected_text},
     }  # fmt: skip
-    return row | ({"images": list(pair.images)} if pair.images else {})
+    return row | media_columns(pair)
 
 
 def ms_swift_row(pair: PreferencePair) -> Row:
@@ -112,7 +113,12 @@ def ms_swift_row(pair: PreferencePair) -> Row:
     row: Row = {
         "messages": [*turns, {"role": "assistant", "content": pair.chosen_text}], "rejected_response": pair.rejected_text
     }  # fmt: skip
-    return row | ({"images": list(pair.images)} if pair.images else {})
+    return row | media_columns(pair)
+
+
+def media_columns(pair: PreferencePair) -> Row:
+    """The columns that name the pair's files, without those of types that it has none of."""
+    return {name: list(paths) for name in MEDIA_FIELDS.values() if (paths := getattr(pair, name))}
 
 
 ROWS: dict[TrainerFormat, Callable[[PreferencePair], Row]] = {
@@ -121,20 +127,21 @@ ROWS: dict[TrainerFormat, Callable[[PreferencePair], Row]] = {
 
 
 def flat(turn: Row) -> str:
-    """A turn as one text, with an image token where a picture stands."""
+    """A turn as one text, with a token where a picture, a clip or a sound stands."""
     content = turn.get("content") or ""
     if isinstance(content, str):
         return content
+    media = [medium_of(part) for part in content]
     return "\n".join(
-        str(part.get("text") or "") if part.get("type") == "text" else IMAGE_TOKEN for part in content
-    )  # fmt: skip
+        MEDIA_TOKENS[medium] if medium else str(part.get("text") or "")
+        for medium, part in zip(media, content, strict=True)
+    )
 
 
 def llama_factory_index(files: Sequence[str], pairs: Sequence[PreferencePair], omega: float) -> tuple[str, str]:
     """`dataset_info.json`, which tells LLaMA-Factory what the columns are."""
     columns = {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}
-    if any(pair.images for pair in pairs):
-        columns["images"] = "images"
+    columns |= {name: name for pair in pairs for name in media_columns(pair)}
     entry = {"ranking": True, "formatting": "sharegpt", "columns": columns}
     index = {file.removesuffix(".jsonl"): {"file_name": file, **entry} for file in files}
     return "dataset_info.json", json.dumps(index, indent=2) + "\n"
@@ -167,7 +174,7 @@ configs:
 
 | column | meaning |
 |---|---|
-| prompt, chosen, rejected | conversations, as TRL reads them; `images` where there are pictures |
+| prompt, chosen, rejected | conversations, as TRL reads them; `images`, `videos` and `audios` name the files of their media |
 | sc | social correction value in [0, 1]: how far the society went wrong on the post |
 | n, n_correct, n_partial | users with a usable opinion, those right, those partly right |
 
@@ -177,25 +184,30 @@ The posts belong to their authors, and their licence is theirs; the reasoning is
     )
 
 
-def copy_images(pairs: Sequence[PreferencePair], folder: Path, start: Path | None) -> tuple[list[PreferencePair], int]:
-    """The pairs with paths into `folder/images`, where their pictures now lie.
+def copy_media(
+    pairs: Sequence[PreferencePair], folder: Path, start: Path | None
+) -> tuple[list[PreferencePair], dict[str, int]]:
+    """The pairs with paths into `folder`, where their media now lie, and how many files of each type were copied.
 
     Raises:
-        BadInput: a picture is missing.
+        BadInput: a file is missing.
     """
-    placed: dict[str, str] = {}
+    placed: dict[str, dict[str, str]] = {name: {} for name in MEDIA_FIELDS.values()}
     for pair in pairs:
-        for image in pair.images:
-            if image in placed:
-                continue
-            source = (start or Path()) / image
-            if not source.is_file():
-                raise BadInput(f"pair '{pair.id}', field 'images': there is no file {source}")
-            (folder / "images").mkdir(exist_ok=True)
-            target = f"images/{len(placed):06}{source.suffix}"
-            shutil.copyfile(source, folder / target)
-            placed[image] = target.replace(os.sep, "/")
-    if not placed:
-        return list(pairs), 0
-    moved = [pair.model_copy(update={"images": tuple(placed[image] for image in pair.images)}) for pair in pairs]
-    return moved, len(placed)
+        for name, known in placed.items():
+            for path in getattr(pair, name):
+                if path in known:
+                    continue
+                source = (start or Path()) / path
+                if not source.is_file():
+                    raise BadInput(f"pair '{pair.id}', field '{name}': there is no file {source}")
+                (folder / name).mkdir(exist_ok=True)
+                known[path] = f"{name}/{len(known):06}{source.suffix}"
+                shutil.copyfile(source, folder / known[path])
+    moved = [
+        pair.model_copy(
+            update={name: tuple(known[path] for path in getattr(pair, name)) for name, known in placed.items()}
+        )
+        for pair in pairs
+    ]
+    return moved, {name: len(known) for name, known in placed.items()}

@@ -7,10 +7,13 @@ from typing import Any
 
 from folkmoot.models.prompt import Prompt, load_prompt
 from folkmoot.models.untrusted import harmless
-from folkmoot.records import BadInput, Post, Task
+from folkmoot.records import BadInput, Media, Post, Task
+from folkmoot.records.preference import MEDIA_FIELDS
 
 SHELF = Path(__file__).parent / "prompts"
-INSTRUCTION = "society:v1"
+INSTRUCTION = "society:v2"
+IMAGES_ALONE = "society:v1"
+"""The frame that shows a post's images and leaves its clips and sounds out."""
 QUOTES = '"""'
 
 
@@ -31,15 +34,25 @@ class Instruction:
         self._prompt: Prompt = load_prompt("student", role, version=int(version), language=task.language, shelf=SHELF)
 
     def turns(self, post: Post) -> list[dict[str, Any]]:
-        """The conversation up to the student's answer; images come first, as parts."""
+        """The conversation up to the student's answer; the post's media come first, one part each, in order."""
         verdicts = " or ".join(f'"{self.verdict(label)}"' for label in self.task.label_names)
         text = self._prompt.text(
             "ask", post=harmless(post.text).replace(QUOTES, "'''"), question=self.task.question, verdicts=verdicts
         )
-        images = [media for media in post.media if media.type == "image"]
-        if not images:
+        parts = [{"type": medium.type} for medium in self._shown(post)]
+        if not parts:
             return [{"role": "user", "content": text}]
-        return [{"role": "user", "content": [*({"type": "image"} for _ in images), {"type": "text", "text": text}]}]
+        return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
+
+    def files(self, post: Post) -> dict[str, tuple[str, ...]]:
+        """The paths of the media that the conversation shows, by type: `images`, `videos` and `audios`, in order."""
+        shown = self._shown(post)
+        return {
+            field: tuple(medium.path for medium in shown if medium.type == kind) for kind, field in MEDIA_FIELDS.items()
+        }
+
+    def _shown(self, post: Post) -> list[Media]:
+        return [medium for medium in post.media if medium.type == "image" or self.name != IMAGES_ALONE]
 
     def verdict(self, label: str) -> str:
         """The last line of an answer that decides for a label."""

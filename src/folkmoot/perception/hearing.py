@@ -67,10 +67,11 @@ def read_sound(path: Path, kind: str, *, seconds: float) -> Sound:
 
     Raises:
         Unreadable: there is no audio track, or nothing of it can be decoded.
+        MissingExtra: PyAV is not installed.
     """
+    container = open_container(path, kind)
     import av
 
-    container = open_container(path, kind)
     pieces: list[NDArray[np.float32]] = []
     problem, count, most = None, 0, int(seconds * RATE_HZ)
     with container:

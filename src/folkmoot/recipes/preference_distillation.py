@@ -202,7 +202,7 @@ def run_distillation(
             model.save_pretrained(str(student_folder / ADAPTER_FOLDER))
         else:
             model.save_pretrained(str(student_folder / MODEL_FOLDER))
-            base.tokenizer.save_pretrained(str(student_folder / MODEL_FOLDER))
+            base.reader.save_pretrained(str(student_folder / MODEL_FOLDER))
         metrics = report = None
         if read.dev:
             announce("evaluating", note=f"{len(read.dev)} dev posts")

@@ -13,10 +13,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 PROMPT, PADDING = 0, -1
 """Segments of a row; the answers are 1, 2, ..."""
+
+PADDED = ("input_features", "feature_attention_mask")
+"""Media whose last axis is time and is filled up: spectra of sounds, and which of their frames are real."""
 
 LOGITS_ROWS = 256
 """Answer tokens whose logits are held at once (chosen: 50 MB at a vocabulary of 50,000); the rest are formed again in
@@ -176,6 +180,12 @@ def shares_prefix(model: Any) -> bool:
 
 
 def gather_media(items: Sequence[Branching], device: torch.device) -> dict[str, Tensor]:
-    """The items' media, one after the other in the order of the rows."""
-    names = sorted({name for item in items for name in item.media})
-    return {name: torch.cat([item.media[name] for item in items if name in item.media]).to(device) for name in names}
+    """The items' media, one after the other in the order of the rows; sounds are filled up to the longest."""
+    gathered: dict[str, Tensor] = {}
+    for name in sorted({name for item in items for name in item.media}):
+        values = [item.media[name] for item in items if name in item.media]
+        if name in PADDED:
+            longest = max(value.shape[-1] for value in values)
+            values = [functional.pad(value, (0, longest - value.shape[-1])) for value in values]
+        gathered[name] = torch.cat(values).to(device)
+    return gathered

@@ -66,7 +66,7 @@ class LanguageStudent:
     """Judges posts one at a time, so that a verdict never depends on its neighbours in a batch.
 
     Args:
-        reader: the model's tokenizer, or its processor where it reads images too.
+        reader: the model's tokenizer, or its processor where it reads media too.
     """
 
     def __init__(self, card: LanguageCard, model: Any, reader: Any) -> None:
@@ -107,7 +107,7 @@ class LanguageStudent:
         return CallPlan()
 
     async def judge(self, post: Post) -> Verdict:
-        """The verdict on a post; a post whose image is missing or broken has the outcome `media_missing`."""
+        """The verdict on a post; a post with media that are missing or broken has the outcome `media_missing`."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self.verdict, post)
 
     def verdicts(self, posts: Sequence[Post]) -> list[Verdict]:
@@ -116,7 +116,7 @@ class LanguageStudent:
 
     def verdict(self, post: Post) -> Verdict:
         """The verdict on one post."""
-        from folkmoot.students.prompting import UnreadableMedia
+        from folkmoot.students.media_files import UnreadableMedia
 
         try:
             return self.conclude(post, *self.weigh(post))
@@ -142,7 +142,8 @@ class LanguageStudent:
         """log pi(verdict line | prompt, reasoning) of each label, [C] in nats, and the reasoning, empty without one.
 
         Raises:
-            UnreadableMedia: an image of the post is missing or broken.
+            UnreadableMedia: a medium of the post is missing or broken.
+            BadInput: the post has media that the model does not read.
         """
         import torch
 
@@ -150,15 +151,17 @@ class LanguageStudent:
         from folkmoot.students.prompting import context_tokens, generate_until, read_prompt, shortened
 
         tokenizer, labels = self._tokenizer, self._labels
-        images = [str(media.path) for media in post.media if media.type == "image"]
-        prompt, media, positions = read_prompt(self._model, self._reader, self._instruction.turns(post), images)
+        turns, files = self._instruction.turns(post), self._instruction.files(post)
+        prompt, media, positions = read_prompt(
+            self._model, self._reader, turns, files["images"], videos=files["videos"], audios=files["audios"]
+        )
         reasons = self.card.mode == "reasoning"
         answer = len(labels.opening_ids) + max(map(len, labels.endings))
         answer += self.card.max_new_tokens + 1 if reasons else 0  # with the end of its last line
         room = context_tokens(self._model, self.card.max_tokens) - answer
         prompt = shortened(prompt, room, movable=not media)
         said: list[int] = []
-        with torch.inference_mode():
+        with torch.no_grad():  # FSDP cannot share out what inference mode has touched
             if reasons:
                 said = generate_until(
                     self._model, tokenizer, prompt, media, stop=labels.opening, most=self.card.max_new_tokens

@@ -1,4 +1,4 @@
-"""A conversation as a language model's input: template, images, positions; and its answer, drawn greedily."""
+"""A conversation as a language model's input: template, media, positions; and its answer, drawn greedily."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from folkmoot.records import BadInput
-from folkmoot.students.branching import transformers_model
+from folkmoot.records import BadInput, MediaType
+from folkmoot.records.preference import medium_of
+from folkmoot.students.branching import PADDED, transformers_model
+from folkmoot.students.media_files import FRAMES_PER_TOKEN, check_media, open_image, open_sound, open_video
+from folkmoot.students.media_reader import MediaReader, saved_video_size
 
 HEAD_SHARE = 0.25
 """Of a prompt that is too long, the first quarter and the last three are kept (chosen): a template opens at its head,
 and the question mostly stands at its end."""
 
-POSITION_INPUTS = ("mm_token_type_ids", "image_grid_thw", "video_grid_thw", "second_per_grid_ts")
+GRIDS = ("image_grid_thw", "video_grid_thw")
+POSITION_INPUTS = ("mm_token_type_ids", *GRIDS, "second_per_grid_ts")
 NOT_MEDIA = ("input_ids", "attention_mask", "mm_token_type_ids")
-MEDIA_TYPES = ("image", "video", "audio")
-
-
-class UnreadableMedia(BadInput):
-    """A prompt's image is missing or broken."""
+OMNI = ("qwen2_5_omni", "qwen2_5_omni_thinker")
+"""The model types of Qwen2.5-Omni: a whole checkpoint, and its Thinker alone."""
 
 
 def tokenizer_of(reader: Any) -> Any:
@@ -41,24 +42,30 @@ def context_tokens(model: Any, limit: int | None = None) -> int:
 def load_model_and_reader(transformers: Any, folder: Path, *, dtype: torch.dtype) -> tuple[Any, Any]:
     """The model of a transformers folder, and its processor where it reads media, else its tokenizer.
 
-    A vision-language folder whose processor cannot be built here (some want torchvision for videos alone) is read with
-    its image processor and tokenizer.
+    Of Qwen2.5-Omni the Thinker is loaded, which reads and writes; the Talker, which speaks, is left out. A folder whose
+    processor cannot be built here (some want torchvision for videos alone) is read with a `MediaReader`.
 
     Raises:
         BadInput: the folder holds no model that can be loaded, or its tokenizer has no chat template.
     """
     config = json.loads((folder / "config.json").read_text("utf-8"))
-    sees = "vision_config" in config
-    kind = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
+    reads_media = "vision_config" in config or "thinker_config" in config
+    if config.get("model_type") in OMNI:
+        kind = transformers.Qwen2_5OmniThinkerForConditionalGeneration
+    else:
+        kind = transformers.AutoModelForImageTextToText if reads_media else transformers.AutoModelForCausalLM
     try:
         model = kind.from_pretrained(str(folder), local_files_only=True, dtype=dtype)
         reader = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        if sees:
-            reader = load_processor(transformers, folder, config, reader)
+        template = folder / "chat_template.json"  # where older processors keep it
+        if reader.chat_template is None and template.is_file():
+            reader.chat_template = json.loads(template.read_text("utf-8"))["chat_template"]
+        if reads_media:
+            reader = load_processor(transformers, folder, model.config, reader)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise BadInput(
             f"Loading a language model from {folder} failed ({type(error).__name__}). It must hold the config, weights "
-            "and tokenizer (and, where it reads images, the processor) of a model that transformers knows."
+            "and tokenizer (and, where it reads media, the processor) of a model that transformers knows."
         ) from error
     if getattr(reader, "chat_template", None) is None and tokenizer_of(reader).chat_template is None:
         raise BadInput(
@@ -67,69 +74,84 @@ def load_model_and_reader(transformers: Any, folder: Path, *, dtype: torch.dtype
     return model, reader
 
 
-def load_processor(transformers: Any, folder: Path, config: Mapping[str, Any], tokenizer: Any) -> Any:
-    """The folder's own processor, or an `ImageReader` where that one cannot be built."""
+def load_processor(transformers: Any, folder: Path, config: Any, tokenizer: Any) -> Any:
+    """The folder's own processor, or a `MediaReader` where that one cannot be built.
+
+    Raises:
+        ValueError: the model is of a kind that a `MediaReader` does not know.
+    """
+    hears = config.model_type in OMNI
     try:
-        return transformers.AutoProcessor.from_pretrained(str(folder), local_files_only=True)
+        found = transformers.AutoProcessor.from_pretrained(str(folder), local_files_only=True)
+        if hasattr(found, "image_processor") and (hasattr(found, "feature_extractor") or not hears):
+            return found
     except (ImportError, AttributeError, ValueError, OSError):
-        images = transformers.AutoImageProcessor.from_pretrained(str(folder), local_files_only=True, backend="pil")
-        return ImageReader(tokenizer, images, int(config["image_token_id"]))
+        pass  # the reader below needs less
+    token = getattr(config, "image_token_id", None)
+    if token is None:
+        raise ValueError(f"a model of type {config.model_type} names no token for images")
+    images = transformers.AutoImageProcessor.from_pretrained(str(folder), local_files_only=True, backend="pil")
+    if not hears:
+        return MediaReader(tokenizer, images, image_token_id=token)
+    return MediaReader(
+        tokenizer, images, image_token_id=token, video_token_id=config.video_token_id,
+        audio_token_id=config.audio_token_id, video_size=saved_video_size(folder),
+        feature_extractor=transformers.WhisperFeatureExtractor.from_pretrained(str(folder), local_files_only=True),
+    )  # fmt: skip
 
 
-class ImageReader:
-    """Texts and images as the input of a Qwen2-VL-like model: each image's token is repeated once a merged patch."""
-
-    def __init__(self, tokenizer: Any, image_processor: Any, image_token_id: int) -> None:
-        self.tokenizer, self.image_processor, self.image_token_id = tokenizer, image_processor, image_token_id
-        self.chat_template = tokenizer.chat_template
-
-    def apply_chat_template(self, turns: Any, **options: Any) -> Any:
-        """The tokenizer's own."""
-        return self.tokenizer.apply_chat_template(turns, **options)
-
-    def __call__(self, *, text: Sequence[str], images: Sequence[Any], return_tensors: str = "pt") -> dict[str, Tensor]:
-        """One text [1, T] with its images.
-
-        Raises:
-            BadInput: the text has not one place for each image.
-        """
-        seen = self.image_processor(images=list(images), return_tensors=return_tensors)
-        patches = (seen["image_grid_thw"].prod(1) // self.image_processor.merge_size**2).tolist()
-        ids: list[int] = []
-        for token in self.tokenizer(text[0], add_special_tokens=False)["input_ids"]:
-            if token == self.image_token_id:
-                if not patches:
-                    raise BadInput("a prompt has more places for images than images")
-                ids += [token] * patches.pop(0)
-            else:
-                ids.append(token)
-        if patches:
-            raise BadInput("a prompt has fewer places for images than images")
-        held = torch.tensor([ids])
-        return {"input_ids": held, "mm_token_type_ids": (held == self.image_token_id).int(), **seen}
+def media_read_by(model: Any, reader: Any) -> tuple[MediaType, ...]:
+    """The types of media that a model can be given."""
+    if reader is tokenizer_of(reader):
+        return ()
+    return ("image", "video", "audio") if transformers_model(model).config.model_type in OMNI else ("image",)
 
 
 def read_prompt(
-    model: Any, reader: Any, turns: Sequence[Mapping[str, Any]], images: Sequence[str], folder: Path | None = None
+    model: Any,
+    reader: Any,
+    turns: Sequence[Mapping[str, Any]],
+    images: Sequence[str] = (),
+    folder: Path | None = None,
+    *,
+    videos: Sequence[str] = (),
+    audios: Sequence[str] = (),
 ) -> tuple[list[int], dict[str, Tensor], Tensor | None]:
-    """A prompt's token ids, what the processor made of its images, and its positions [3, T] where they have axes.
+    """A prompt's token ids, what the processor made of its media, and its positions [3, T] where they have axes.
+
+    Args:
+        images: the files of the turns' parts of that type, in order; so `videos` and `audios`.
+        folder: where relative paths start.
 
     Raises:
-        UnreadableMedia: an image is missing or broken.
-        BadInput: there are images and the model reads text only.
+        UnreadableMedia: a file is missing or broken, or a part of the turns has none.
+        BadInput: there are media that the model does not read.
     """
     tokenizer = tokenizer_of(reader)
+    turns = [plain(turn) for turn in turns]
+    files: dict[MediaType, Sequence[str]] = {"image": images, "video": videos, "audio": audios}
+    check_media(files, turns, media_read_by(model, reader))
     templated = reader if getattr(reader, "chat_template", None) else tokenizer
-    text: str = templated.apply_chat_template(
-        [plain(turn) for turn in turns], add_generation_prompt=True, tokenize=False
-    )
-    if not images:
+    text: str = templated.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    if not any(files.values()):
         ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids, {}, None
-    if reader is tokenizer:
-        raise BadInput("a post has an image, and this language model reads text only; take a vision-language model")
-    read = reader(text=[text], images=[open_image(path, folder) for path in images], return_tensors="pt")
-    media = {name: value for name, value in read.items() if name not in NOT_MEDIA}
+    given: dict[str, Any] = {}
+    if images:
+        given["images"] = [open_image(path, folder) for path in images]
+    clips = [open_video(path, folder) for path in videos]
+    if clips:
+        given["videos"] = [clip.frames for clip in clips]
+    if audios:
+        seconds = reader.feature_extractor.chunk_length
+        given["audio"] = [open_sound(path, folder, seconds=seconds) for path in audios]
+    read = dict(reader(text=[text], return_tensors="pt", **given))
+    if clips:  # a processor is told one rate for all clips, and these may differ
+        read["video_second_per_grid"] = torch.tensor([FRAMES_PER_TOKEN * clip.seconds_apart for clip in clips])
+    if audios:  # Qwen2.5-Omni's own processor fills up to five minutes
+        frames = int(read["feature_attention_mask"].sum(1).max())
+        read |= {name: read[name][..., :frames].clone() for name in PADDED}
+    media = {name: torch.as_tensor(value) for name, value in read.items() if name not in NOT_MEDIA}
     return read["input_ids"][0].tolist(), media, prompt_positions(model, read)
 
 
@@ -140,7 +162,7 @@ def plain(turn: Mapping[str, Any]) -> dict[str, Any]:
         return {"role": turn["role"], "content": content or ""}
     parts: list[dict[str, str]] = []
     for part in content:
-        kind = next((name for name in MEDIA_TYPES if str(part.get("type", "")) in (name, f"{name}_url")), None)
+        kind = medium_of(part)
         parts.append({"type": kind} if kind else {"type": "text", "text": str(part.get("text") or "")})
     return {"role": turn["role"], "content": parts}
 
@@ -150,26 +172,17 @@ def prompt_positions(model: Any, read: Mapping[str, Any]) -> Tensor | None:
     index = getattr(transformers_model(model).model, "get_rope_index", None)
     if index is None:
         return None
-    given = {name: read[name] for name in POSITION_INPUTS if name in read}
+    if transformers_model(model).config.model_type in OMNI:
+        if not any(name in read for name in GRIDS):
+            return None  # a sound's tokens stand one after the other
+        given = {name: read[name] for name in GRIDS if name in read}
+        if "feature_attention_mask" in read:
+            given["audio_seqlens"] = read["feature_attention_mask"].sum(1)
+        given["second_per_grids"] = read.get("video_second_per_grid")
+    else:
+        given = {name: read[name] for name in POSITION_INPUTS if name in read}
     positions: Tensor = index(input_ids=read["input_ids"], **given)[0]
     return positions[:, 0]
-
-
-def open_image(path: str, folder: Path | None) -> Any:
-    """An image file as RGB.
-
-    Raises:
-        UnreadableMedia: it is missing or broken.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open((folder or Path()) / path) as image:
-            return image.convert("RGB")
-    except FileNotFoundError:
-        raise UnreadableMedia("an image is missing") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError):
-        raise UnreadableMedia("an image cannot be read") from None
 
 
 def shortened(prompt: Sequence[int], room: int, *, movable: bool = True) -> list[int]:

@@ -68,9 +68,9 @@ def kind_of(feedback: Feedback) -> Kind:
 
 def frame(
     post: Post, feedback: Feedback, task: Task, settings: ScotSettings, *, chosen: str, rejected: str,
-    images: Sequence[str] = (), calls: Sequence[str] = (), flags: Sequence[str] = (),
+    calls: Sequence[str] = (), flags: Sequence[str] = (),
 ) -> PreferencePair:  # fmt: skip
-    """The pair of a post whose two answers are known, weighed by its feedback.
+    """The pair of a post whose two answers are known, weighed by its feedback; it names the media that its prompt shows.
 
     Raises:
         BadInput: nobody counts.
@@ -83,13 +83,13 @@ def frame(
         else feedback.of(Assessment.PARTIALLY_CORRECT)
     )
     spread = correction_range(n, n_correct, len(partials), feedback.missing)
+    told = Instruction(task)
     judged = tuple(call for one in feedback.assessed for call in one.calls)
     return PreferencePair(
         id=post.id,
-        prompt=tuple(Instruction(task).turns(post)),
+        prompt=tuple(told.turns(post)),
         chosen=({"role": "assistant", "content": chosen},),
         rejected=({"role": "assistant", "content": rejected},),
-        images=tuple(images),
         label=post.label,
         kind=kind_of(feedback),
         sc=round(social_correction(n, n_correct, len(partials)), 6),
@@ -100,6 +100,7 @@ def frame(
         opinions=tuple(opinion.hash for opinion in feedback.opinions),
         calls=(*judged, *calls),
         flags=tuple(flags),
+        **told.files(post),
     )
 
 
@@ -156,7 +157,6 @@ class Synthesizer:
         assert rejected.value is not None
         return frame(
             post, feedback, self._speaker.task, self._settings, calls=sorted(calls), flags=flags,
-            images=[str(media.path) for media in post.media if media.type == "image"],
             chosen=self._ended(chosen.value.reasoning, gold), rejected=self._ended(rejected.value.reasoning, wrong),
         )  # fmt: skip
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from pydantic import Field
 
 from folkmoot.records import BadInput, PreferencePair, Record
-from folkmoot.students.prompting import UnreadableMedia, context_tokens, read_prompt, shortened
+from folkmoot.students.media_files import UnreadableMedia
+from folkmoot.students.prompting import context_tokens, read_prompt, shortened
 from folkmoot.training.language_base import LanguageBase
 from folkmoot.training.shared_prefix import TokenPair
 
@@ -46,12 +47,12 @@ def tokenize_pairs(
     loses its middle, one with media is left out, as is a pair whose response alone is too long.
 
     Args:
-        folder: where relative paths of images start.
+        folder: where relative paths of media start.
         verdicts: also teach each pair's last lines by themselves, where they differ: a student that weighs its labels
             in one prefill has said nothing before its verdict. Such a pair's id ends in `VERDICT`.
 
     Raises:
-        BadInput: no pair is left.
+        BadInput: no pair is left, or one has media that the model does not read.
     """
     limit = context_tokens(base.model, max_tokens)
     kept: dict[str, TokenPair] = {}
@@ -69,7 +70,9 @@ def tokenize_pairs(
             leave_out(pair, "its answers are the same tokens")
             continue
         try:
-            prompt, media, positions = read_prompt(base.model, base.reader, pair.prompt, pair.images, folder)
+            prompt, media, positions = read_prompt(
+                base.model, base.reader, pair.prompt, pair.images, folder, videos=pair.videos, audios=pair.audios
+            )
         except UnreadableMedia as error:
             leave_out(pair, str(error))
             continue
