@@ -9,10 +9,14 @@ import pytest
 import torch
 from tiny_models import image_processor, llama, qwen2_vl, tokenizer
 
+from folkmoot.models.weights import base_folder
 from folkmoot.students.branching import PADDING, Branching, attention_mask, lay_out, predicted_from, read_answers
 from folkmoot.students.media_reader import MediaReader
 from folkmoot.students.prompting import prompt_positions
+from folkmoot.training.language_base import load_base
+from folkmoot.training.preference import PreferenceSettings, adapted
 from folkmoot.training.preference_losses import scpo
+from folkmoot.training.preference_pairs import response_ids
 from folkmoot.training.shared_prefix import PreferenceForward, TokenPair
 
 CORRECTION = torch.tensor([0.1, 0.5, 1.0])
@@ -72,6 +76,32 @@ def test_one_pass_gives_the_loss_and_the_gradients_of_two(name: str) -> None:
         torch.testing.assert_close(getattr(read, part).log_prob, getattr(twice, part).log_prob, atol=1e-4, rtol=1e-5)
     for parameter, gradient in gradients.items():
         torch.testing.assert_close(gradient, expected[parameter], atol=1e-5, rtol=1e-3, msg=parameter)
+
+
+def test_one_pass_of_smollm2_itself_gives_the_loss_and_the_gradients_of_two() -> None:
+    base = load_base(base_folder("embedded"))
+    turns = [{"role": "user", "content": "Somebody posts that hot tea cures every cold within an hour. Real or fake?"}]
+    prompt = base.tokenizer.apply_chat_template(turns, add_generation_prompt=True)["input_ids"]
+    answers = (
+        "As a nurse, I have seen no such cure.\nVerdict: fake",
+        "My aunt swears by it, so it holds.\nVerdict: real",
+    )
+    pair = TokenPair(prompt, *(response_ids(base, text) for text in answers))
+    model = adapted(base.model, PreferenceSettings(lora_rank=4))
+    results = []
+    for shared in (True, False):
+        model.zero_grad()
+        read = PreferenceForward(model, padding=0, shared_prefix=shared)([pair])
+        loss = scpo(read.chosen, read.rejected, CORRECTION[:1])
+        loss.backward()
+        gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        results.append((loss.item(), gradients))
+    (one, gradients), (two, expected) = results
+    assert one == pytest.approx(two, rel=1e-5)
+    assert gradients.keys() == expected.keys()
+    largest = max(gradient.abs().max().item() for gradient in expected.values())
+    for name, gradient in gradients.items():
+        assert (gradient - expected[name]).abs().max().item() < 1e-4 * largest, name
 
 
 @pytest.mark.parametrize("name", MODELS)
