@@ -157,6 +157,8 @@ async def run_low_resource(
     )  # fmt: skip
     if find_spec("torch") is None or find_spec("sklearn") is None:
         raise MissingExtra("Self-training", "train")
+    if (recipe.distillation or {}).get("language") is not None and find_spec("peft") is None:
+        raise MissingExtra("A language model in the committee", "distill")
     # Only now, since torch takes seconds to import: a file that cannot be used is refused at once.
     import torch
 
@@ -256,7 +258,8 @@ async def run_low_resource(
             distillation = settings_of(DistillationSettings, recipe.distillation, "distillation")
             committee = ask_committee(
                 lessons=lessons, pool=pool, learner=learner, lexical=lexical_table, lexical_rows=rows or {},
-                loss=settings.loss, settings=distillation, first=machine.best_pupil(trained.best_round), folder=run.file("committee"), seed=recipe.seed,
+                loss=settings.loss, settings=distillation, first=machine.best_pupil(trained.best_round), task=task,
+                texts={post.id: post.text for post in table}, folder=run.file("committee"), seed=recipe.seed,
                 on_step=on_step, on_member=lambda done, total: announce("committee", done, total),
             )  # fmt: skip
             gold = [lesson for lesson in lessons if lesson.membership.is_gold]

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from folkmoot.records import Lesson, Membership, Post, Record
+from folkmoot.records import Lesson, Membership, Post, Record, Task
 from folkmoot.runs.atomic import atomic_file
 from folkmoot.supervision import Source
 from folkmoot.supervision.agreement import round_digits
+from folkmoot.training.language_member import LanguageMemberSettings, language_logits
 from folkmoot.training.learner import Learner, Pupil, Step
 from folkmoot.training.lexical import LexicalTable
 from folkmoot.training.losses import ClassWeighting, PnuSettings
@@ -27,14 +28,17 @@ from folkmoot.training.self_training import seed_of
 
 
 class DistillationSettings(Record):
-    """`members` pupils (the best round's is one) and, where `lexical_share` > 0, a lexical tower make up the committee.
+    """`members` pupils (the best round's is one) make up the committee, with a lexical tower where `lexical_share` > 0
+    and a language model where `language` is given.
 
-    The committee's score is the mean of the members' logits over their spread, plus `lexical_share` times the lexical
-    logits over theirs; a target is sigmoid(`sharpness` * score). Chosen on dev; see docs/log.md.
+    The committee's score is the mean of the members' logits over their spread, plus the tower's and the language
+    model's logits, each over its own spread and times its share; a target is sigmoid(`sharpness` * score). Chosen on
+    dev; see docs/log.md.
     """
 
     members: int = Field(default=3, ge=1)
     lexical_share: float = Field(default=0.5, ge=0)
+    language: LanguageMemberSettings | None = None
     sharpness: float = Field(default=1.0, gt=0)
 
 
@@ -59,6 +63,8 @@ def ask_committee(
     loss: PnuSettings,
     settings: DistillationSettings,
     first: Pupil,
+    texts: Mapping[str, str],
+    task: Task,
     folder: Path,
     seed: int,
     on_step: Step | None = None,
@@ -68,6 +74,7 @@ def ask_committee(
 
     Args:
         first: the best round's pupil, the first member.
+        texts: the text of every post, by id; what a language model reads.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ids = [post.id for post in pool]
@@ -89,6 +96,17 @@ def ask_committee(
         tower = fit_lexical(lexical, lexical_rows, lessons)
         spoken = lexical.logits(tower)[[lexical_rows[post] for post in ids]].astype(np.float64)
         scores = scores + settings.lexical_share * spoken / max(float(spoken.std()), 1e-9)
+    if settings.language is not None:
+        path = folder / "language.npy"
+        if not path.exists():
+            said = language_logits(
+                pool, lessons, texts, task, settings.language, loss, seed=seed_of(seed, "language"), on_step=on_step
+            )
+            with atomic_file(path) as stream:
+                np.save(stream, said)
+        said = np.load(path)
+        scores = scores + settings.language.share * said / max(float(said.std()), 1e-9)
+        scores = scores / max(float(scores.std()), 1e-9)
     return Committee(np.asarray(scores, dtype=np.float64))
 
 

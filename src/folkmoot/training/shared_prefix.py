@@ -58,7 +58,9 @@ class PreferenceForward(nn.Module):
         self.model = model
         self.padding = padding
         self.shared_prefix = shared_prefix and shares_prefix(model)
-        self._no_split_modules = list(transformers_model(model)._no_split_modules or ())  # FSDP's units
+        held = {type(module).__name__ for module in model.modules()}
+        named = getattr(transformers_model(model), "_no_split_modules", None) or ()
+        self._no_split_modules = [name for name in named if name in held]  # FSDP's units
 
     def forward(
         self, pairs: Sequence[TokenPair], *, with_prompt: bool = False, only_chosen: bool = False
