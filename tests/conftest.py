@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,15 @@ def tell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return code, said.out, said.err
 
     return tell
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The address of a chat endpoint that takes 50 ms a call, and the log of its requests."""
+    log = tmp_path / "requests.jsonl"
+    program = Path(__file__).parent / "cli" / "chat_server.py"
+    process = subprocess.Popen([sys.executable, str(program), str(log), "0.05"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield f"openai:tiny@http://127.0.0.1:{process.stdout.readline().strip()}/v1", log
+    process.kill()
+    process.wait()
