@@ -10,9 +10,11 @@ import pytest
 from tiny_models import save_llama
 
 from folkmoot.formats import read_verdicts, write_posts
+from folkmoot.recipes.launched import one_process
 from folkmoot.recipes.reading import read_recipe
 from folkmoot.recipes.social import SocialLoop
-from folkmoot.records import BadRecord, Post
+from folkmoot.recipes.society_loop import SocietyLoop, run_society_loop
+from folkmoot.records import BadInput, BadRecord, Post
 
 RECIPES = Path(__file__).parent.parent.parent / "recipes"
 Tell = Callable[..., tuple[int, str, str]]
@@ -79,3 +81,12 @@ def test_opinions_become_a_student_from_one_file_and_the_same_command_takes_no_s
     code, _, err = tell("judge", "--judge", "loop/student", "--posts", "dev.jsonl", "--out", "V.jsonl")
     assert code == 0, err
     assert len(read_verdicts("V.jsonl")) == 8
+
+
+def test_a_launcher_with_several_processes_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    one_process("A whole society's loop")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    recipe = SocietyLoop(task="misinformation", posts="P.jsonl")
+    with pytest.raises(BadInput, match="A whole society's loop takes one process, and 2 were started"):
+        run_society_loop(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

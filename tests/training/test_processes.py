@@ -11,9 +11,6 @@ import several_processes
 import torch
 from launching import HERE, launch
 
-from folkmoot.records import BadInput
-from folkmoot.training.processes import one_process
-
 Kept = dict[str, tuple[dict[str, torch.Tensor], dict[str, Any]]]
 
 
@@ -65,10 +62,3 @@ def test_a_run_of_two_processes_goes_on_to_the_same_bytes(name: str, two: tuple[
     for key, value in first[whole][0].items():
         assert torch.equal(value, first[name][0][key]), key
     assert (folder / whole / "steps.jsonl").read_text() == (folder / name / "steps.jsonl").read_text()
-
-
-def test_what_takes_one_process_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    one_process("Teaching a router")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(BadInput, match="Teaching a router takes one process, and 2 were started"):
-        one_process("Teaching a router")

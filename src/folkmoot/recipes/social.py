@@ -23,6 +23,7 @@ from folkmoot.models.weights import EMBEDDED, base_folder
 from folkmoot.panels import dossier
 from folkmoot.panels.prompt import load_prompt
 from folkmoot.panels.reflection_replies import answer_words, question_words
+from folkmoot.recipes.launched import one_process
 from folkmoot.recipes.low_resource import Announce, check_apart, say_nothing, settings_of
 from folkmoot.recipes.preference_distillation import check_installed
 from folkmoot.records import BadInput, MissingExtra, Post, Record, Task
@@ -175,7 +176,6 @@ def _train_language(recipe: PartRecipe, paths: dict[str, Path], out: Path, annou
     from folkmoot.training.imitation import tokenize_lessons
     from folkmoot.training.language_base import load_base
     from folkmoot.training.preference import PreferenceSettings, train_preference
-    from folkmoot.training.processes import one_process
 
     one_process(f"Teaching a {recipe.part}")
     torch.set_num_threads(recipe.threads or torch.get_num_threads())

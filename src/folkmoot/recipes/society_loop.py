@@ -14,6 +14,7 @@ from pydantic import Field
 
 from folkmoot.formats.profiles import WORLD
 from folkmoot.recipes.judging import Spending
+from folkmoot.recipes.launched import one_process
 from folkmoot.recipes.low_resource import Announce, say_nothing, settings_of
 from folkmoot.recipes.preference_distillation import Distillation, Distilled, run_distillation
 from folkmoot.recipes.society import SocietyRecipe, SocietyRun, run_society
@@ -70,8 +71,6 @@ def run_society_loop(
         BadInput: a launcher has started several processes; `folkmoot distill` alone is for those.
         FolkmootError: as the steps.
     """
-    from folkmoot.training.processes import one_process
-
     one_process("A whole society's loop")
 
     def place(path: str | None) -> str | None:

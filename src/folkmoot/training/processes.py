@@ -168,17 +168,6 @@ class Processes:
         return model
 
 
-def one_process(doing: str) -> None:
-    """Nothing, in a process that trains alone.
-
-    Raises:
-        BadInput: a launcher has started several, each of which would write the same files.
-    """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count > 1:
-        raise BadInput(f"{doing} takes one process, and {count} were started. Start it without a launcher.")
-
-
 def whole(value: Tensor) -> Tensor:
     """A tensor on the CPU, put together where each process holds a part of it (all must ask)."""
     full = value.full_tensor() if hasattr(value, "full_tensor") else value
