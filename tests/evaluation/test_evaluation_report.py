@@ -298,7 +298,10 @@ def test_a_comparison_in_words_names_the_better_one_first() -> None:
     assert comparison_words(compare(worse, worse, gold)).startswith("No clear difference")
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.8, 0.88), (0, 500), (0.5, 0.5), (0, 0.004), (0.123, 0.987)])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0.8, 0.88), (0, 500), (0.5, 0.5), (0, 0.004), (0.123, 0.987), *((0, n / 1000) for n in range(1, 1200, 7))],
+)
 def test_ticks_are_few_and_cover_the_values(low, high) -> None:
     ticks = round_ticks(low, high)
     assert ticks[0] <= low + 1e-9

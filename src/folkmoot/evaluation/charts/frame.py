@@ -20,7 +20,7 @@ def round_ticks(low: float, high: float, *, at_most: int = 6) -> list[float]:
     """Round numbers that cover [low, high], the first at or below `low` and the last at or above `high`."""
     span = max(high - low, 1e-9)
     step = 10.0 ** math.floor(math.log10(span / at_most))
-    step *= next(m for m in (1, 2, 5, 10) if span / (step * m) <= at_most - 1)
+    step *= next(m for m in (1, 2, 5, 10, 20) if span / (step * m) <= at_most - 1)
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)
     return [round(number * step, 10) for number in range(first, max(last, first + 1) + 1)]
