@@ -13,7 +13,8 @@ from aiohttp import web
 
 def make_app(log: Path, delay_seconds: float) -> web.Application:
     """Answers every request with the label that the post's text names, any other choice by the messages' checksum, and
-    appends a line to `log`."""
+    appends a line to `log`. While there is a file beside it that ends in `.hold`, only as many are answered as it says."""
+    hold = log.with_suffix(".hold")
 
     async def complete(request: web.Request) -> web.Response:
         import asyncio
@@ -21,6 +22,8 @@ def make_app(log: Path, delay_seconds: float) -> web.Application:
         body = await request.json()
         with log.open("a") as stream:
             stream.write(json.dumps(body["messages"]) + "\n")
+        if hold.exists() and len(log.read_text().splitlines()) > int(hold.read_text()):
+            await asyncio.Event().wait()
         await asyncio.sleep(delay_seconds)
         label = "offensive" if "rude" in json.dumps(body["messages"][-1]) else "ok"
         schema = body["response_format"]["json_schema"]["schema"]

@@ -87,7 +87,8 @@ async def test_a_passing_fault_is_retried_until_the_reply_comes(fault: Behaviour
     patient = {"timeout_seconds": 0.3, "retries": QUICK.model_copy(update={"tries": 50})} if fault in STALLING else {}
     async with loopback(fault, fault, says("fine")) as server:
         assert (await complete(server, **patient)).text == "fine"
-        assert len(server.bodies) == 3 or patient
+        if not patient:
+            assert len(server.bodies) == 3
 
 
 @pytest.mark.parametrize("fault", [status(500), stalls, truncates, raw("not json"), status(429)])
@@ -97,7 +98,8 @@ async def test_a_lasting_fault_is_call_failed_and_not_a_reply(fault: Behaviour) 
         with pytest.raises(CallFailed) as failed:
             await complete(server, **patient)
     expected = QUICK.overload_tries if "HTTP 429" in str(failed.value) else QUICK.tries
-    assert len(server.bodies) == expected or patient
+    if not patient:
+        assert len(server.bodies) == expected
     assert f"{expected} tries" in str(failed.value)
 
 

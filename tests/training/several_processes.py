@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny_models import llama
+from tiny_models import llama, qwen2_vl
 
 from folkmoot.students.branching import read_answers
 from folkmoot.training.preference import PreferenceSettings, train_preference
@@ -42,6 +42,20 @@ def score(model: Any) -> float:
     return float(chosen.mean().mean())
 
 
+def pictures() -> dict[str, TokenPair]:
+    """Pairs of which every second has a picture: one process reads it and the other text."""
+    from test_shared_prefix import picture_pairs
+
+    first, second, text = picture_pairs(qwen2_vl())
+    return {name: pair for n in range(3) for name, pair in ((f"a{n}", first), (f"b{n}", text), (f"c{n}", second))}
+
+
+def train_on_pictures(folder: Path) -> tuple[dict[str, torch.Tensor], Any]:
+    settings = PreferenceSettings.model_validate({**QUICK, "batch_size": 2, "loss": "dpo", "epochs": 1})
+    model, trained = train_preference(qwen2_vl(), pictures(), settings, folder, padding=0)
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}, trained
+
+
 def train(folder: Path, *, kill_at: int | None = None, **changes: Any) -> tuple[dict[str, torch.Tensor], Any]:
     def on_step(done: int, total: int) -> None:
         if done == kill_at:
@@ -74,10 +88,12 @@ def main(folder: Path) -> None:
         train(folder / "cut", kill_at=5)
     except Killed:
         kept["cut"] = train(folder / "cut")
+    kept["pictures"] = train_on_pictures(folder / "pictures")
     processes = Processes.start()
     Processes.start = sharded  # type: ignore[method-assign, assignment]
     for name in ("scpo", "all", "dpo"):
         kept[f"sharded-{name}"] = train(folder / f"sharded-{name}", **RUNS[name])
+    kept["sharded-pictures"] = train_on_pictures(folder / "sharded-pictures")
     try:
         train(folder / "sharded-cut", kill_at=5)
     except Killed:

@@ -20,6 +20,7 @@ from folkmoot.formats import load_task, read_opinions, read_posts, write_verdict
 from folkmoot.formats.fields import did_you_mean, suggestion
 from folkmoot.models.chat import ChatModel
 from folkmoot.panels import RecordedOpinions, build_panel, heard_from
+from folkmoot.recipes.launched import one_process
 from folkmoot.records import BadInput, Judge, MissingExtra, Opinion, Post, Record, Task, Verdict
 from folkmoot.runs import RunFolder
 from folkmoot.students.card import VIEWS, View
@@ -147,10 +148,11 @@ async def run_low_resource(
         model_for: makes the panel's model within the run folder's ledger and budget; not needed with opinions.
 
     Raises:
-        BadInput: the files or the settings cannot be used; says which and why.
+        BadInput: the files or the settings cannot be used, or a launcher has started several processes.
         MissingExtra: the `train` extra is not installed.
     """
     started = time.monotonic()
+    one_process("Self-training")
     read = read_inputs(recipe, resolve)
     task, labelled, pool, dev, opinions, inputs = (
         read.task, read.labelled, read.pool, read.dev, read.opinions, read.paths
@@ -163,6 +165,7 @@ async def run_low_resource(
     import torch
 
     from folkmoot.formats import write_lessons
+    from folkmoot.models.weights import base_folder
     from folkmoot.supervision import Source
     from folkmoot.training.distillation import (
         DistillationSettings,
@@ -180,6 +183,11 @@ async def run_low_resource(
 
     torch.set_num_threads(recipe.encoder.threads or torch.get_num_threads())
     settings = settings_of(SelfTrainingSettings, recipe.rounds, "rounds")
+    distillation = None
+    if recipe.distillation is not None:
+        distillation = settings_of(DistillationSettings, recipe.distillation, "distillation")
+        if distillation.language is not None:
+            base_folder(distillation.language.base)
     if recipe.encoder.views != ("text",) and recipe.encoder.tune:
         raise BadInput(
             f"a student that reads {', '.join(recipe.encoder.views)} has frozen encoders; leave out the tuning, or read "
@@ -254,8 +262,7 @@ async def run_low_resource(
             announce("lexical", note="counting n-grams")
             lexical_table, rows = make_lexical_table(LexicalTable, table)
         final = lessons
-        if recipe.distillation is not None:
-            distillation = settings_of(DistillationSettings, recipe.distillation, "distillation")
+        if distillation is not None:
             committee = ask_committee(
                 lessons=lessons, pool=pool, learner=learner, lexical=lexical_table, lexical_rows=rows or {},
                 loss=settings.loss, settings=distillation, first=machine.best_pupil(trained.best_round), task=task,

@@ -78,9 +78,10 @@ def run_part(
     """The part trained in `out`, from wherever it stood.
 
     Raises:
-        BadInput: the files or the settings cannot be used.
+        BadInput: the files or the settings cannot be used, or a launcher has started several processes.
         MissingExtra: the `distill` extra (router, reasoner) or `train` (grounder) is not installed.
     """
+    one_process(f"Teaching a {recipe.part}")
     paths = {"examples": resolve(recipe.examples)} | ({"dev": resolve(recipe.dev)} if recipe.dev else {})
     train = _train_grounder if recipe.part == "grounder" else _train_language
     return train(recipe, paths, out, announce)
@@ -177,7 +178,6 @@ def _train_language(recipe: PartRecipe, paths: dict[str, Path], out: Path, annou
     from folkmoot.training.language_base import load_base
     from folkmoot.training.preference import PreferenceSettings, train_preference
 
-    one_process(f"Teaching a {recipe.part}")
     torch.set_num_threads(recipe.threads or torch.get_num_threads())
     settings = settings_of(PreferenceSettings, {"seed": recipe.seed, **recipe.settings, "loss": "sft"}, "settings")
     configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": task.hash}}

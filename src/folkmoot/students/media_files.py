@@ -133,7 +133,7 @@ def open_video(path: str, folder: Path | None) -> Clip:
         most_pixels = VIDEO_TOKENS // -(-wanted // FRAMES_PER_TOKEN) * TOKEN_PIXELS
         try:
             for frame in frames_at(container, [n * apart for n in range(wanted)], to_the_end=seconds > 0):
-                frames.append(small_pixels(frame, most_pixels))
+                frames.append(small_pixels(frame, most_pixels, like=frames[0] if frames else None))
         except decoding_errors():
             pass  # a hole in the file; what comes before it is shown
     if not frames:
@@ -197,9 +197,11 @@ def frames_at(container: Any, times: Sequence[float], *, to_the_end: bool) -> It
         yield from [shown] * (len(wanted) if to_the_end else 1)
 
 
-def small_pixels(frame: Any, most_pixels: int) -> NDArray[np.uint8]:
-    """PyAV's frame as RGB [height, width, 3], of at most so many pixels."""
+def small_pixels(frame: Any, most_pixels: int, *, like: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """PyAV's frame as RGB [height, width, 3], of at most so many pixels, or as large as another (a stream may change)."""
     scale = min(1.0, math.sqrt(most_pixels / (frame.width * frame.height)))
     width, height = max(1, int(frame.width * scale)), max(1, int(frame.height * scale))
+    if like is not None:
+        height, width = like.shape[:2]
     pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=height)
     return pixels

@@ -32,8 +32,8 @@ class DistillationSettings(Record):
     and a language model where `language` is given.
 
     The committee's score is the mean of the members' logits over their spread, plus the tower's and the language
-    model's logits, each over its own spread and times its share; a target is sigmoid(`sharpness` * score). Chosen on
-    dev; see docs/log.md.
+    model's logits, each over its own spread and times its share, with a language model once more over the spread of
+    all; a target is sigmoid(`sharpness` * score). Chosen on dev; see docs/log.md.
     """
 
     members: int = Field(default=3, ge=1)

@@ -76,7 +76,8 @@ def language_logits(
     model = adapted(base.model, PreferenceSettings(lora_rank=settings.lora_rank, lora_alpha=settings.lora_alpha))
     inner = transformers_model(model)
     head = nn.Parameter(inner.get_output_embeddings().weight[words].detach().float().clone())
-    lessons = [lesson for lesson in lessons if lesson.membership is not Membership.DISAGREED]
+    if loss.gamma == 0:  # the loss would not read the unlabelled
+        lessons = [lesson for lesson in lessons if lesson.membership is not Membership.DISAGREED]
     ids = asked(base, [texts[lesson.post] for lesson in lessons], task, settings.max_tokens)
     examples = Examples.of(lessons, {lesson.post: row for row, lesson in enumerate(lessons)})
     trained = [weight for weight in model.parameters() if weight.requires_grad] + [head]

@@ -24,16 +24,12 @@ from folkmoot.students.branching import Likelihood, transformers_model
 from folkmoot.training.preference_losses import dpo, orpo, scpo, sft
 from folkmoot.training.processes import Processes, optimiser_state, placed, restore_optimiser, whole
 from folkmoot.training.self_training import seed_of
-from folkmoot.training.shared_prefix import PairLikelihoods, PreferenceForward, TokenPair
+from folkmoot.training.shared_prefix import TOWERS, PairLikelihoods, PreferenceForward, TokenPair
 
 STEPS_FILE = "steps.jsonl"
 STATE_FOLDER = "state"
 BUCKET_BATCHES = 16
 """Batches cut from one length-sorted stretch of the shuffled pairs: less padding, still random. Chosen."""
-
-
-TOWERS = ("visual", "vision", "audio_tower", "merger")
-"""In the names of layers that belong to what reads images or sound."""
 
 
 class PreferenceSettings(Record):
@@ -129,7 +125,7 @@ def train_preference(
 
     Raises:
         LossNotFinite: names the step and the pairs; the last state before it is kept.
-        BadInput: FSDP is configured in its first version.
+        BadInput: FSDP is configured in its first version, or the machines of a run don't see the same folder.
         MissingExtra: peft or accelerate is not installed.
     """
     processes = Processes.start(unused_weights=settings.lora_rank == 0)
@@ -152,6 +148,9 @@ def train_preference(
     progress = Progress()
     if held is not None:
         progress = Progress.model_validate_json((held / "progress.json").read_text())
+    if processes.agreed(progress.step) != progress.step:
+        raise BadInput(f"{folder} is not what the main process sees there; all machines need the same run folder")
+    if held is not None:
         restore(held, trained, optimiser)
     if processes.is_main:
         cut_steps(folder / STEPS_FILE, progress.step)

@@ -2,7 +2,7 @@
 
 Each step's batch is shared out, and every process takes the loss of the whole batch: what the others read comes in as
 numbers, what it read itself with its gradient. So any loss is exact, also one that divides by all tokens of a batch, and
-what is learned does not depend on how many processes there are, but for rounding.
+what is learned does not depend on how many processes there are, but for rounding and the draws of dropout.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Processes:
         if plugin is not None and plugin.fsdp_version != 2:
             raise BadInput("accelerate's configuration asks for FSDP version 1; set 'fsdp_version: 2' in it")
         if plugin is not None:
-            plugin.cpu_ram_efficient_loading = False  # every process has loaded the weights already
+            plugin.cpu_ram_efficient_loading = False  # every process loads the weights itself
+            os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"  # transformers asks here
         return cls(found)
 
     @property

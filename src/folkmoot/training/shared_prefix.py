@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from folkmoot.students.branching import Branching, Likelihood, read_answers, shares_prefix, transformers_model
 
+TOWERS = ("visual", "vision", "audio_tower", "merger")
+"""In the names of layers that belong to what reads images or sound."""
+
 
 @dataclass(frozen=True)
 class TokenPair:
@@ -58,9 +61,12 @@ class PreferenceForward(nn.Module):
         self.model = model
         self.padding = padding
         self.shared_prefix = shared_prefix and shares_prefix(model)
-        held = {type(module).__name__ for module in model.modules()}
+        # FSDP's units. Towers are none: one that reads in some processes only would leave the others waiting.
+        layers = {
+            type(module).__name__ for name, module in model.named_modules() if not any(part in name for part in TOWERS)
+        }
         named = getattr(transformers_model(model), "_no_split_modules", None) or ()
-        self._no_split_modules = [name for name in named if name in held]  # FSDP's units
+        self._no_split_modules = [name for name in named if name in layers]
 
     def forward(
         self, pairs: Sequence[TokenPair], *, with_prompt: bool = False, only_chosen: bool = False
