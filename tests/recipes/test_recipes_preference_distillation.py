@@ -12,7 +12,7 @@ from tiny_models import save_llama
 
 from folkmoot.formats import load_task, read_verdicts, write_pairs, write_posts
 from folkmoot.models.instruction import Instruction
-from folkmoot.records import Post, PreferencePair
+from folkmoot.records import Media, Post, PreferencePair
 
 Said = tuple[int, str, str]
 
@@ -130,3 +130,16 @@ def test_a_base_that_is_no_model_is_refused_by_name(tell: Any, here: Path) -> No
     assert code == 2
     assert "org/name" in err
     assert "Hub names are not looked up" in err
+
+
+def test_dev_media_that_the_base_does_not_read_are_told_before_anything_is_trained(tell: Any, here: Path) -> None:
+    write_posts(
+        [Post(id="v", text="look", label="real", media=(Media(type="video", path="c.mp4"),)), Post(id="w", text="x", label="fake")],
+        Path("clips.jsonl"),
+    )  # fmt: skip
+    Path("c.mp4").write_bytes(b"no clip")
+    command = [*COMMAND[: COMMAND.index("dev.jsonl")], "clips.jsonl", *COMMAND[COMMAND.index("dev.jsonl") + 1 :]]
+    code, _, err = tell(*command, "--out", "run")
+    assert code == 2
+    assert "reads text only" in err
+    assert not Path("run/training_0/steps.jsonl").exists()

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from folkmoot.evaluation import evaluate, write_report
 from folkmoot.formats import load_task, read_pairs, read_posts, write_verdicts
-from folkmoot.models.instruction import INSTRUCTION
+from folkmoot.models.instruction import INSTRUCTION, Instruction
 from folkmoot.models.weights import EMBEDDED, base_folder
 from folkmoot.recipes.low_resource import Announce, check_apart, check_labels, flat, say_nothing, settings_of
 from folkmoot.records import BadInput, MissingExtra, Post, PreferencePair, Record, Task
@@ -50,6 +50,8 @@ class Distillation(Record):
     mode: Literal["likelihood", "reasoning"] = "likelihood"
     """Whether the student decides at once, by the likelihood of its labels, or reasons first. One that decides at once
     is also taught the pairs' verdict lines by themselves."""
+    instruction: str = INSTRUCTION
+    """The frame in which the pairs' prompts were written, and in which the student will be asked."""
     dev_rows: int | None = Field(default=None, gt=0)
     """How many dev posts are scored, the first ones; all by default."""
     clean: bool = False
@@ -137,13 +139,15 @@ def plan_distillation(recipe: Distillation, resolve: Callable[[str], Path] = Pat
 
 
 class Taught(NamedTuple):
-    """A model once it has learned: its base, itself, how training went, the pairs as tokens and their counts."""
+    """A model once it has learned: its base, itself, how training went, the pairs as tokens and their counts, and the
+    dev posts that can be read."""
 
     base: LanguageBase
     model: Any
     trained: Trained
     tokens: dict[str, TokenPair]
     counts: PairCounts
+    dev: list[Post]
 
 
 def run_distillation(
@@ -185,15 +189,15 @@ def run_distillation(
         announce("loading", note=f"the base model, {recipe.base}")
         place = base_folder(recipe.base)
         processes.wait()
-        base, model, trained, tokens, counts = teach(recipe, read, settings, place, out, announce)
-        blind = [post.blind() for post in read.dev]
+        base, model, trained, tokens, counts, dev = teach(recipe, read, settings, place, out, announce)
+        blind = [post.blind() for post in dev]
         lineage = {
             "run": out.name, "inputs": run.manifest.get("inputs", {}), "pairs": counts.used,
             "pair_hashes": [pair.hash for pair in read.pairs if pair.id in tokens], "seed": settings.seed,
             "settings": settings.model_dump(mode="json"), "training": trained.model_dump(mode="json"),
         }  # fmt: skip
         card = LanguageCard(
-            name=f"{read.task.name}-{settings.loss}", task=read.task, instruction=INSTRUCTION, mode=recipe.mode,
+            name=f"{read.task.name}-{settings.loss}", task=read.task, instruction=recipe.instruction, mode=recipe.mode,
             base=EMBEDDED if recipe.base == EMBEDDED else str(place.resolve()), lineage=lineage,
         )  # fmt: skip
         run.file("pairs_used.json").write_text(counts.model_dump_json(indent=2) + "\n")
@@ -204,25 +208,25 @@ def run_distillation(
             model.save_pretrained(str(student_folder / MODEL_FOLDER))
             base.reader.save_pretrained(str(student_folder / MODEL_FOLDER))
         metrics = report = None
-        if read.dev:
-            announce("evaluating", note=f"{len(read.dev)} dev posts")
+        if dev:
+            announce("evaluating", note=f"{len(dev)} dev posts")
             student = LanguageStudent(card, model, base.reader)
             weighed = [student.weigh(post) for post in blind]
-            card = calibrated(card, np.array([scores for scores, _ in weighed]), read.dev)
+            card = calibrated(card, np.array([scores for scores, _ in weighed]), dev)
             student = LanguageStudent(card, model, base.reader)
             verdicts = [student.conclude(post, *one) for post, one in zip(blind, weighed, strict=True)]
             write_verdicts(verdicts, run.file("dev_verdicts.jsonl"))
-            metrics = evaluate(verdicts, read.dev, read.task)
+            metrics = evaluate(verdicts, dev, read.task)
             card = card.model_copy(update={"dev": metrics.model_dump(mode="json")})
             report = run.file("report.html")
             write_report(
                 report, title=recipe.title or f"{read.task.name}: a language model taught by {counts.used} pairs",
-                task=read.task, metrics=metrics, verdicts=verdicts, gold=read.dev,
+                task=read.task, metrics=metrics, verdicts=verdicts, gold=dev,
                 provenance={"command": command, **flat(run.manifest)},
                 setting={
                     "Pairs": f"{counts.used} of {counts.pairs} preference pairs",
                     "Loss": loss_words(settings), "Base": recipe.base, "Asked": card.instruction,
-                    "Scored on": f"{len(read.dev)} dev posts, which also chose the weights and the calibration",
+                    "Scored on": f"{len(dev)} dev posts, which also chose the weights and the calibration",
                 },
             )  # fmt: skip
         card.save(student_folder)
@@ -254,17 +258,22 @@ def teach(
     if counts.used < counts.pairs or counts.cut:
         reasons = "; ".join(f"{count} left out: {reason}" for reason, count in counts.left_out.items())
         announce("pairs", note=f"{counts.used} of {counts.pairs} used, {counts.cut} prompts cut. {reasons}")
-    blind = [post.blind() for post in read.dev]
+    dev = readable(read.dev, base, Instruction(read.task, recipe.instruction))
+    if len(dev) < len(read.dev):
+        announce("dev", note=f"{len(read.dev) - len(dev)} posts left out: their media cannot be read")
+    blind = [post.blind() for post in dev]
     names = read.task.label_names
 
     def score_dev(model: Any) -> float:
         # By likelihood also where the student will reason: a look at dev must stay cheap.
-        card = LanguageCard(name="dev", task=read.task, base=recipe.base, mode="likelihood")
+        card = LanguageCard(
+            name="dev", task=read.task, base=recipe.base, mode="likelihood", instruction=recipe.instruction
+        )
         student = LanguageStudent(card, model, base.reader)
         scores = np.array([student.weigh(post)[0] for post in blind])
         if (margin := margins(scores, read.task)) is not None:
-            return area_under_curve(margin, [post.label == read.task.positive for post in read.dev])
-        right = [names[top] == post.label for top, post in zip(scores.argmax(1).tolist(), read.dev, strict=True)]
+            return area_under_curve(margin, [post.label == read.task.positive for post in dev])
+        right = [names[top] == post.label for top, post in zip(scores.argmax(1).tolist(), dev, strict=True)]
         return float(np.mean(right))
 
     model: Any = base.model
@@ -275,10 +284,36 @@ def teach(
         announce("stage", note=f"{stage.loss}, {len(tokens)} pairs, {stage.epochs} epochs")
         model, trained = train_preference(
             model, tokens, stage, out / f"training_{number}", padding=padding_id(base.tokenizer),
-            score_dev=score_dev if read.dev and number == len(stages) - 1 else None,
+            score_dev=score_dev if dev and number == len(stages) - 1 else None,
             on_step=lambda done, total: announce("training", done, total),
         )  # fmt: skip
-    return Taught(base, model, trained, tokens, counts)
+    return Taught(base, model, trained, tokens, counts, dev)
+
+
+def readable(posts: Sequence[Post], base: LanguageBase, told: Instruction) -> list[Post]:
+    """The posts whose media can be read, told before anything is trained.
+
+    Raises:
+        BadInput: a post has media that the base does not read, or no post is left.
+    """
+    from folkmoot.students.media_files import UnreadableMedia
+    from folkmoot.students.prompting import read_prompt
+
+    kept = []
+    for post in posts:
+        files = told.files(post)
+        try:
+            if any(files.values()):
+                read_prompt(
+                    base.model, base.reader, told.turns(post), files["images"], videos=files["videos"],
+                    audios=files["audios"],
+                )  # fmt: skip
+        except UnreadableMedia:
+            continue
+        kept.append(post)
+    if posts and not kept:
+        raise BadInput("of no dev post the media can be read")
+    return kept
 
 
 def margins(scores: NDArray[np.float64], task: Task) -> NDArray[np.float64] | None:
