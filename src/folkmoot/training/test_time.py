@@ -28,8 +28,8 @@ from folkmoot.students.branching import Branching, read_answers, shares_prefix, 
 from folkmoot.students.language import padding_id
 from folkmoot.students.prompting import context_tokens, read_prompt, shortened
 from folkmoot.training.language_base import LanguageBase
-from folkmoot.training.preference import TOWERS
 from folkmoot.training.self_training import seed_of
+from folkmoot.training.shared_prefix import TOWERS
 
 LEAD = "\nAnswer:"
 """What stands between the thought and the answer."""
