@@ -51,7 +51,8 @@ def ours(folder: str, pairs: Path, *, two_passes: bool, with_prompt: bool) -> di
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from folkmoot.students.branching import Likelihood
-    from folkmoot.training.preference import PreferenceSettings, adapted
+    from folkmoot.training.lora import adapted
+    from folkmoot.training.preference import PreferenceSettings
     from folkmoot.training.preference_losses import orpo
     from folkmoot.training.shared_prefix import PreferenceForward, TokenPair
 

@@ -17,7 +17,8 @@ from folkmoot.models.weights import base_folder
 from folkmoot.records import BadInput, Post
 from folkmoot.students import LanguageCard, open_student
 from folkmoot.training.language_export import export_language, interleaved, write_gguf
-from folkmoot.training.preference import PreferenceSettings, adapted
+from folkmoot.training.lora import adapted
+from folkmoot.training.preference import PreferenceSettings
 
 TASK = load_task("misinformation")
 POSTS = [Post(id=f"p{n}", text=f"tea {n} cures rain") for n in range(3)]

@@ -14,7 +14,8 @@ from folkmoot.students.branching import PADDING, Branching, attention_mask, lay_
 from folkmoot.students.media_reader import MediaReader
 from folkmoot.students.prompting import prompt_positions
 from folkmoot.training.language_base import load_base
-from folkmoot.training.preference import PreferenceSettings, adapted
+from folkmoot.training.lora import adapted
+from folkmoot.training.preference import PreferenceSettings
 from folkmoot.training.preference_losses import scpo
 from folkmoot.training.preference_pairs import response_ids
 from folkmoot.training.shared_prefix import PreferenceForward, TokenPair

@@ -18,31 +18,28 @@ from torch.nn.functional import linear
 
 from folkmoot.models.tokens import TokenIds, batches_by_length, pad
 from folkmoot.models.weights import EMBEDDED, base_folder
-from folkmoot.records import BadInput, Lesson, Membership, Post, Record, Task
+from folkmoot.records import BadInput, Lesson, Membership, Post, Task
 from folkmoot.students.branching import transformers_model
 from folkmoot.training.examples import Examples
 from folkmoot.training.language_base import LanguageBase, load_base
+from folkmoot.training.lora import LoraTraining, adapted, schedule
 from folkmoot.training.losses import PnuSettings, pnu
-from folkmoot.training.preference import PreferenceSettings, adapted, schedule
 from folkmoot.training.tuned import length_bucketed
 
 READING_BATCH = 32
 """Posts read at once once it is tuned. Chosen."""
 
 
-class LanguageMemberSettings(Record):
+class LanguageMemberSettings(LoraTraining):
     """How the language model learns, and how much its word weighs beside the pupils'. Chosen on dev; see docs/log.md."""
 
     base: str = EMBEDDED
     share: float = Field(default=1.0, gt=0)
-    epochs: int = Field(default=1, gt=0)
     batch_size: int = Field(default=16, gt=0)
+    """Lessons a step."""
     learning_rate: float = Field(default=4e-4, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
-    warm_up: float = Field(default=0.1, ge=0, lt=1)
-    clip_norm: float = Field(default=1.0, gt=0)
     lora_rank: int = Field(default=16, gt=0)
-    lora_alpha: int = Field(default=32, gt=0)
     max_tokens: int = Field(default=128, gt=0)
     """Of a post's text; the question comes on top."""
 
@@ -73,7 +70,7 @@ def language_logits(
     base = load_base(base_folder(settings.base), dtype=torch.bfloat16)
     _, words = label_tokens(base, task)
     torch.manual_seed(seed)
-    model = adapted(base.model, PreferenceSettings(lora_rank=settings.lora_rank, lora_alpha=settings.lora_alpha))
+    model = adapted(base.model, settings)
     inner = transformers_model(model)
     head = nn.Parameter(inner.get_output_embeddings().weight[words].detach().float().clone())
     if loss.gamma == 0:  # the loss would not read the unlabelled

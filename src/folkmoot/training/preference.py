@@ -16,15 +16,16 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from folkmoot.records import BadInput, FolkmootError, MissingExtra, Record
+from folkmoot.records import BadInput, FolkmootError, Record
 from folkmoot.runs.atomic import atomic_folder, write_atomically
 from folkmoot.students.branching import Likelihood, transformers_model
+from folkmoot.training.lora import LoraTraining, adapted, schedule
 from folkmoot.training.preference_losses import dpo, orpo, scpo, sft
 from folkmoot.training.processes import Processes, optimiser_state, placed, restore_optimiser, whole
 from folkmoot.training.self_training import seed_of
-from folkmoot.training.shared_prefix import TOWERS, PairLikelihoods, PreferenceForward, TokenPair
+from folkmoot.training.shared_prefix import PairLikelihoods, PreferenceForward, TokenPair
 
 STEPS_FILE = "steps.jsonl"
 STATE_FOLDER = "state"
@@ -32,7 +33,7 @@ BUCKET_BATCHES = 16
 """Batches cut from one length-sorted stretch of the shuffled pairs: less padding, still random. Chosen."""
 
 
-class PreferenceSettings(Record):
+class PreferenceSettings(LoraTraining):
     """How a language model learns from pairs. lambda = 0.1 and omega = 1 are our choice: the paper gives none."""
 
     loss: Literal["sft", "dpo", "orpo", "scpo"] = "scpo"
@@ -44,17 +45,8 @@ class PreferenceSettings(Record):
     """DPO's."""
     nll: Literal["response", "all"] = "response"
     """What the SFT term learns; `all` adds the prompt, as TRL and the released ORPO code do."""
-    epochs: int = Field(default=1, gt=0)
     batch_size: int = Field(default=4, gt=0)
     """Pairs a step."""
-    learning_rate: float = Field(default=2e-4, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    warm_up: float = Field(default=0.1, ge=0, lt=1)
-    clip_norm: float = Field(default=1.0, gt=0)
-    lora_rank: int = Field(default=16, ge=0)
-    """0 trains every weight."""
-    lora_alpha: int = Field(default=32, gt=0)
-    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
     shared_prefix: bool = True
     gradient_checkpointing: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -256,42 +248,6 @@ def loss_of(
     return dpo(read.chosen, read.rejected, reference[:, 0], reference[:, 1], beta=settings.beta)
 
 
-def adapted(model: Any, settings: PreferenceSettings) -> Any:
-    """The model with fresh LoRA adapters on all its linear layers but the head, or, with rank 0, the model itself.
-
-    An adapter that is there already (SFT before DPO) is trained on.
-
-    Raises:
-        MissingExtra: peft is not installed.
-    """
-    if hasattr(model, "get_base_model"):
-        return model
-    if settings.lora_rank == 0:
-        return model
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError:
-        raise MissingExtra("Training with LoRA", "distill") from None
-    chosen = LoraConfig(
-        r=settings.lora_rank, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout,
-        target_modules=adapted_layers(model), task_type="CAUSAL_LM",
-    )  # fmt: skip
-    return get_peft_model(model, chosen)
-
-
-def adapted_layers(model: Any) -> str:
-    """A pattern for the linear layers of the language model's own blocks; a vision tower stays as it is."""
-    head = model.get_output_embeddings()
-    names = {
-        name.rsplit(".", 1)[-1]
-        for name, layer in model.named_modules()
-        if isinstance(layer, nn.Linear) and layer is not head and not any(part in name for part in TOWERS)
-    }
-    if not names:
-        raise BadInput("the base model has no linear layer of its own that an adapter could be put on; use lora_rank 0")
-    return rf"^(?!.*(?:{'|'.join(TOWERS)})).*\.({'|'.join(sorted(names))})$"
-
-
 def reference_likelihoods(
     reader: PreferenceForward,
     pairs: Mapping[str, TokenPair],
@@ -332,14 +288,6 @@ def batches(pairs: Mapping[str, TokenPair], settings: PreferenceSettings) -> Ite
             stretch.sort(key=lambda name: pairs[name].tokens)
             cut += [stretch[at : at + settings.batch_size] for at in range(0, len(stretch), settings.batch_size)]
         yield from (cut[row] for row in dice.permutation(len(cut)))
-
-
-def schedule(step: int, steps: int, warm_up: float) -> float:
-    """The share of the learning rate at a step from 1: a linear warm-up, then half a cosine to 0."""
-    warm = math.ceil(warm_up * steps)
-    if step <= warm:
-        return step / max(1, warm)
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm + 1)))
 
 
 def looks_at_dev(step: int, steps: int, pairs: int, settings: PreferenceSettings) -> bool:

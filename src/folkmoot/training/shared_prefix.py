@@ -10,9 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from folkmoot.students.branching import Branching, Likelihood, read_answers, shares_prefix, transformers_model
-
-TOWERS = ("visual", "vision", "audio_tower", "merger")
-"""In the names of layers that belong to what reads images or sound."""
+from folkmoot.training.lora import in_tower
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,7 @@ class PreferenceForward(nn.Module):
         self.padding = padding
         self.shared_prefix = shared_prefix and shares_prefix(model)
         # FSDP's units. Towers are none: one that reads in some processes only would leave the others waiting.
-        layers = {
-            type(module).__name__ for name, module in model.named_modules() if not any(part in name for part in TOWERS)
-        }
+        layers = {type(module).__name__ for name, module in model.named_modules() if not in_tower(name)}
         named = getattr(transformers_model(model), "_no_split_modules", None) or ()
         self._no_split_modules = [name for name in named if name in layers]
 

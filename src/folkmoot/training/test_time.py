@@ -28,8 +28,8 @@ from folkmoot.students.branching import Branching, read_answers, shares_prefix, 
 from folkmoot.students.language import padding_id
 from folkmoot.students.prompting import context_tokens, read_prompt, shortened
 from folkmoot.training.language_base import LanguageBase
+from folkmoot.training.lora import in_tower
 from folkmoot.training.self_training import seed_of
-from folkmoot.training.shared_prefix import TOWERS
 
 LEAD = "\nAnswer:"
 """What stands between the thought and the answer."""
@@ -547,9 +547,7 @@ def _targets(model: Any, wanted: Sequence[str]) -> list[str]:
     found = [
         name
         for name, layer in model.named_modules()
-        if name.rsplit(".", 1)[-1] in wanted
-        and isinstance(layer, torch.nn.Linear)
-        and not any(t in name for t in TOWERS)
+        if name.rsplit(".", 1)[-1] in wanted and isinstance(layer, torch.nn.Linear) and not in_tower(name)
     ]
     if not found:
         raise BadInput(f"the model has no layers called {', '.join(wanted)}; name its attention's layers as 'targets'")
