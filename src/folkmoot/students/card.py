@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from folkmoot.records import BadInput, Record, Task
@@ -23,9 +25,12 @@ or weights of word and character n-grams."""
 
 
 class Calibration(Record):
-    """P(positive) = sigmoid(scale * logit + lexical_scale * lexical logit + shift), fitted on dev.
+    """P(positive) = sigmoid(s), s = scale * logit + lexical_scale * lexical logit + shift, fitted on dev.
 
-    The first logit is the encoder's or the views'.
+    The first logit is the encoder's or the views'. With `beta` = (a, b, c) it is sigmoid(a * softplus(s) - b *
+    softplus(-s) + c): a score whose two sides mean different things, as an n-gram tower's. (1, 1, 0) changes nothing.
+
+    Paper: Platt 1999; Kull, Silva Filho and Flach 2017, beta calibration.
 
     A post is positive where the calibrated probability reaches `threshold`. The student abstains where
     |probability - threshold| < `abstain_within`; 0 means that it always decides.
@@ -34,8 +39,17 @@ class Calibration(Record):
     scale: float = 1.0
     lexical_scale: float = 0.0
     shift: float = 0.0
+    beta: tuple[float, float, float] | None = None
     threshold: float = Field(default=0.5, gt=0, lt=1)
     abstain_within: float = Field(default=0.0, ge=0, lt=1)
+
+    def probabilities(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
+        """P(positive) of scores s, [B]."""
+        scores = np.asarray(scores, dtype=np.float64)
+        if self.beta is not None:
+            above, below, offset = self.beta
+            scores = above * np.logaddexp(0, scores) - below * np.logaddexp(0, -scores) + offset
+        return np.asarray(1 / (1 + np.exp(-np.clip(scores, -40, 40))))
 
 
 class StudentCard(Record):

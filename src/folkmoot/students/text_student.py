@@ -93,7 +93,7 @@ class TextStudent:
             total += calibration.scale * logits
         if self._lexical is not None:
             total += calibration.lexical_scale * self._lexical.logits([normalise_text(post.text) for post in posts])
-        return np.asarray(1 / (1 + np.exp(-np.clip(total, -40, 40))))
+        return calibration.probabilities(total)
 
     def verdicts(self, posts: Sequence[Post]) -> list[Verdict]:
         """The verdicts on posts, in their order."""

@@ -17,9 +17,9 @@ from folkmoot.students import Calibration, StudentCard, TextStudent, open_encode
 from folkmoot.students.card import Tower
 from folkmoot.students.lexical import LexicalTower
 from folkmoot.students.text import normalise_text
-from folkmoot.training.calibration import choose_abstention, fit_platt
+from folkmoot.training.calibration import choose_abstention, fit_beta, fit_platt
 from folkmoot.training.learner import Learner, Pupil
-from folkmoot.training.scores import macro_f1, sigmoid
+from folkmoot.training.scores import macro_f1
 
 SEEING_LIMITS = "Binary; frozen encoders; in the language and period of its training posts, whatever is in the picture."
 
@@ -72,9 +72,15 @@ def write_student(
         columns.append(lexical.logits([normalise_text(post.text) for post in dev]).astype(np.float64))
     logits = np.stack(columns, axis=1)  # [B, K]
     scales, shift = fit_platt(logits, gold)
-    probabilities = sigmoid(logits @ scales + shift)
-    margin = choose_abstention(probabilities, gold, accuracy=abstain_accuracy) if abstain_accuracy else 0.0
     by_tower = dict(zip(towers, scales.tolist(), strict=True))
+    calibration = Calibration(
+        scale=by_tower[learner.tower] if learner else 0.0,
+        lexical_scale=by_tower.get("lexical", 0.0),
+        shift=shift,
+        beta=fit_beta(logits @ scales + shift, gold),
+    )
+    probabilities = calibration.probabilities(logits @ scales + shift)
+    margin = choose_abstention(probabilities, gold, accuracy=abstain_accuracy) if abstain_accuracy else 0.0
     alone = {tower: alone_macro_f1(column, gold) for tower, column in zip(towers, columns, strict=True)}
     card = StudentCard(
         name=name,
@@ -84,12 +90,7 @@ def write_student(
         views=learner.views if learner else ("text",),
         max_tokens=learner.max_tokens if learner else 64,
         is_tuned=bool(learner and learner.is_tuned),
-        calibration=Calibration(
-            scale=by_tower[learner.tower] if learner else 0.0,
-            lexical_scale=by_tower.get("lexical", 0.0),
-            shift=shift,
-            abstain_within=margin,
-        ),
+        calibration=calibration.model_copy(update={"abstain_within": margin}),
         dev=Dev(
             n=len(dev),
             macro_f1=macro_f1(gold, probabilities >= 0.5),
@@ -114,7 +115,8 @@ def write_student(
 def alone_macro_f1(logits: NDArray[np.float64], gold: NDArray[np.bool_]) -> float:
     """Macro-F1 of one tower calibrated by itself."""
     scales, shift = fit_platt(logits[:, None], gold)
-    return macro_f1(gold, logits * scales[0] + shift >= 0)
+    scores = logits * scales[0] + shift
+    return macro_f1(gold, Calibration(beta=fit_beta(scores, gold)).probabilities(scores) >= 0.5)
 
 
 def model_card(card: StudentCard) -> str:
