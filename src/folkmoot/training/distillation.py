@@ -31,15 +31,15 @@ class DistillationSettings(Record):
     """`members` pupils (the best round's is one) make up the committee, with a lexical tower where `lexical_share` > 0
     and a language model where `language` is given.
 
-    The committee's score is the mean of the members' logits over their spread, plus the tower's and the language
-    model's logits, each over its own spread and times its share, with a language model once more over the spread of
-    all; a target is sigmoid(`sharpness` * score). Chosen on dev; see docs/log.md.
+    The committee's score is the mean of the members' logits, plus the tower's and the language model's logits, each over
+    its own spread and times its share, and the sum once more over its spread; a target is sigmoid(`sharpness` * score).
+    Chosen on dev; see docs/log.md.
     """
 
     members: int = Field(default=3, ge=1)
     lexical_share: float = Field(default=0.5, ge=0)
     language: LanguageMemberSettings | None = None
-    sharpness: float = Field(default=1.0, gt=0)
+    sharpness: float = Field(default=1.4, gt=0)
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,7 @@ def ask_committee(
                 np.save(stream, said)
         said = np.load(path)
         scores = scores + settings.language.share * said / max(float(said.std()), 1e-9)
-        scores = scores / max(float(scores.std()), 1e-9)
-    return Committee(np.asarray(scores, dtype=np.float64))
+    return Committee(np.asarray(scores / max(float(scores.std()), 1e-9), dtype=np.float64))
 
 
 def distilled_lessons(
