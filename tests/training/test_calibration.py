@@ -55,9 +55,7 @@ def test_beta_calibration_finds_a_score_whose_two_sides_differ() -> None:
 def test_beta_calibration_is_left_out_where_a_line_is_as_good() -> None:
     dice = np.random.default_rng(0)
     scores = dice.normal(size=20_000)
-    beta = fit_beta(scores, dice.random(20_000) < sigmoid(scores))
-    if beta is not None:  # chance may favour it by a hair; then it says the same
-        assert Calibration(beta=beta).probabilities(scores) == pytest.approx(sigmoid(scores), abs=0.03)
+    assert fit_beta(scores, dice.random(20_000) < sigmoid(scores)) is None
 
 
 def test_beta_calibration_asks_for_enough_posts_of_each_label() -> None:
