@@ -70,11 +70,11 @@ def row(name: str, kind: Any, told: Any, default: Any) -> str:
     given = next((each for each in names if each.startswith("--")), None)
     if isinstance(told, ArgumentInfo):
         written = f"`{name.upper()}`"
-    elif kind is bool and given is None:
+    elif bare(kind) is bool and given is None:
         written = f"`{flag}`, `--no-{name.replace('_', '-')}`"
     else:
         written = f"`{given or flag}`"
-    notes = [accepted(kind)] if kind is not bool else []
+    notes = [accepted(kind)] if bare(kind) is not bool else []
     if typing.get_origin(bare(kind)) is list:
         notes.append("repeatable")
     if default is inspect.Parameter.empty:
@@ -100,7 +100,7 @@ def accepted(kind: Any) -> str:
         return " or ".join(f"`{each}`" for each in typing.get_args(kind))
     if typing.get_origin(kind) is list:
         return accepted(typing.get_args(kind)[0])
-    return "`on` or `off`" if kind is bool else WORDS[kind]
+    return WORDS[kind]
 
 
 def one_line(text: str | None) -> str:

@@ -96,6 +96,13 @@ def test_export_student_names_a_folder_without_a_card(tmp_path: Path) -> None:
     assert str(tmp_path) in str(done.exception)
 
 
+def test_export_student_tells_a_classifier_from_a_language_model(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text("{}")
+    done = call("export", "student", tmp_path, "--format", "gguf")
+    assert isinstance(done.exception, BadInput)
+    assert "another kind of student: it has card.json, not language_card.json" in str(done.exception)
+
+
 def test_export_student_without_torch_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("folkmoot.students.StudentCard.load", lambda folder: SimpleNamespace(towers=("encoder",)))
     monkeypatch.setitem(sys.modules, "folkmoot.training.export", None)  # what an import of it meets without torch

@@ -43,6 +43,39 @@ def test_evaluate_refuses_gold_that_is_not_the_task_s(judged: Path, capsys: Capt
     refused(folkmoot(capsys, *mine, "offensive"), 2, "G.jsonl", "no post has a label")
 
 
+def test_gold_posts_without_a_verdict_are_told_and_none_at_all_is_refused(judged: Path, capsys: Capture) -> None:
+    lines = (judged / "V.jsonl").read_text().splitlines(keepends=True)
+    (judged / "few.jsonl").write_text(lines[0])
+    ended = folkmoot(capsys, "evaluate", "--verdicts", "few.jsonl", "--gold", "G.jsonl")
+    assert ended.code == 0
+    assert "few.jsonl: 2 of 3 gold posts have no verdict" in ended.err
+    ended = folkmoot(capsys, "compare", "--verdicts", "V.jsonl", "--verdicts", "few.jsonl", "--gold", "G.jsonl")
+    assert "few: 2 of 3 gold posts have no verdict" in ended.err
+    (judged / "others.jsonl").write_text(GOLD.replace('"id":"', '"id":"other-'))
+    refused(
+        folkmoot(capsys, "evaluate", "--verdicts", "V.jsonl", "--gold", "others.jsonl"), 2, "V.jsonl", "3 gold posts"
+    )
+
+
+def test_compare_names_the_file_without_labels(judged: Path, capsys: Capture) -> None:
+    (judged / "bare.jsonl").write_text('{"id":"a","text":"x"}\n')
+    refused(
+        folkmoot(capsys, "compare", "--verdicts", "V.jsonl", "--verdicts", "O.jsonl", "--gold", "bare.jsonl"), 2,
+        "bare.jsonl: no post has a label",
+    )  # fmt: skip
+
+
+def test_claim_reviews_want_the_verdicts_own_task_and_posts(judged: Path, capsys: Capture) -> None:
+    mine = ("export", "claim-review", "--verdicts", "V.jsonl", "--out", "reviews.json")
+    refused(folkmoot(capsys, *mine, "--posts", "G.jsonl"), 2, "'ok'", "micro_video")
+    offensive = (*mine, "--task", "offensive")
+    refused(folkmoot(capsys, *offensive, "--posts", "G.jsonl", "--published", "yesterday"), 2, "'yesterday'")
+    (judged / "others.jsonl").write_text(GOLD.replace('"id":"', '"id":"other-'))
+    refused(folkmoot(capsys, *offensive, "--posts", "others.jsonl"), 2, "V.jsonl", "others.jsonl")
+    assert not (judged / "reviews.json").exists()
+    assert folkmoot(capsys, *offensive, "--posts", "G.jsonl", "--published", "2026-01-01").code == 0
+
+
 def test_opinions_of_verdicts_are_exported_in_every_format(judged: Path, capsys: Capture) -> None:
     common = ("export", "opinions", "--verdicts", "V.jsonl", "--out")
     assert folkmoot(capsys, *common, "O2.jsonl").code == 0

@@ -22,6 +22,7 @@ def compare(
 
     Example: `folkmoot compare --gold T.jsonl --verdicts A.jsonl --verdicts B.jsonl`
     """
+    from folkmoot.cli.scores import warn_of_missing
     from folkmoot.evaluation import compare_judges
     from folkmoot.formats import load_task, read_posts, read_verdicts
     from folkmoot.records import BadInput
@@ -32,10 +33,14 @@ def compare(
         raise BadInput("the same file of verdicts was given twice")
     known = load_task(task) if task else None
     posts = [post for post in read_posts(gold, task=known) if post.label is not None]
+    if not posts:
+        raise BadInput(f"{gold}: no post has a label, so there is nothing to score against")
     stems = [path.stem for path in verdicts]
     names = stems if len(set(stems)) == len(stems) else [str(path) for path in verdicts]
     held = {name: read_verdicts(path) for name, path in zip(names, verdicts, strict=True)}
-    if posts and posts[0].question is not None:
+    for name, given in held.items():
+        warn_of_missing(given, posts, name)
+    if posts[0].question is not None:
         compare_questions(held, posts, as_json=as_json)
         return
     result = compare_judges(held, posts, task=known)

@@ -25,7 +25,7 @@ def evaluate(
 
     Example: `folkmoot evaluate --verdicts V.jsonl --gold T.jsonl --json`
     """
-    from folkmoot.cli.scores import say_answers, say_metrics, warn_of_strangers
+    from folkmoot.cli.scores import say_answers, say_metrics, warn_of_missing, warn_of_strangers
     from folkmoot.evaluation import evaluate as measure
     from folkmoot.evaluation import write_report
     from folkmoot.formats import load_task, read_posts, read_verdicts
@@ -39,6 +39,7 @@ def evaluate(
     if not labelled:
         raise BadInput(f"{gold}: no post has a label, so there is nothing to score against")
     held = read_verdicts(verdicts) if verdicts else judge_now(str(judge), labelled)
+    warn_of_missing(held, labelled, str(verdicts or judge))
     if labelled[0].question is not None:
         if types or report:
             raise BadInput("answers to questions have neither deceptions' types nor this report; leave both out")

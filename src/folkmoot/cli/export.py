@@ -127,10 +127,14 @@ def claim_review(
     """
     from folkmoot.formats import load_task, read_posts, read_verdicts
     from folkmoot.formats.claim_review import claim_reviews
+    from folkmoot.records import BadInput
     from folkmoot.runs import write_atomically
 
     held = {post.id: post for post in read_posts(posts)}
-    made = claim_reviews(read_verdicts(source), held, load_task(task), author=author, published=published, url=url)
+    verdicts = read_verdicts(source)
+    if not any(verdict.id in held for verdict in verdicts):
+        raise BadInput(f"{source}: no verdict is on a post of {posts}; give the posts that were judged")
+    made = claim_reviews(verdicts, held, load_task(task), author=author, published=published, url=url)
     write_atomically(target, json.dumps(made, ensure_ascii=False, indent=1) + "\n")
     say({"reviews": len(made), "file": str(target)}, as_json=as_json)
 
@@ -159,7 +163,7 @@ def student(
 
     from folkmoot.formats import read_posts
     from folkmoot.models.tokens import encode_texts, load_tokenizer
-    from folkmoot.records import MissingExtra
+    from folkmoot.records import BadInput, MissingExtra
     from folkmoot.students import StudentCard
 
     card = StudentCard.load(folder)
@@ -173,6 +177,8 @@ def student(
     ids = gold = None
     if dev is not None:
         held = [post for post in read_posts(dev, task=card.task) if post.label is not None]
+        if not held:
+            raise BadInput(f"{dev}: no post has a label, so int8 cannot be held to them; give labelled posts")
         ids = encode_texts(load_tokenizer(folder, max_tokens=card.max_tokens), [post.text for post in held])
         gold = np.array([post.label == card.task.positive for post in held])
     say(export_student(folder, dev_ids=ids, dev_gold=gold).model_dump(), as_json=as_json)

@@ -63,6 +63,22 @@ def say_further(more: Mapping[str, Any]) -> None:
             typer.echo(f"{name} {rating['mean']:.2f} of 5, {rating['rated']} rated, {rating['unrated']} not")
 
 
+def warn_of_missing(verdicts: "Sequence[Verdict]", gold: "Sequence[Post]", where: str) -> None:
+    """Tell how many gold posts have no verdict: they count as wrong.
+
+    Raises:
+        BadInput: none has one, so the two files belong to different posts.
+    """
+    from folkmoot.records import BadInput
+
+    known = {verdict.id for verdict in verdicts}
+    missing = sum(post.id not in known for post in gold)
+    if gold and missing == len(gold):
+        raise BadInput(f"{where}: no verdict is on any of the {len(gold)} gold posts; give verdicts on these posts")
+    if missing:
+        typer.echo(f"{where}: {missing} of {len(gold)} gold posts have no verdict; they count as wrong", err=True)
+
+
 def warn_of_strangers(verdicts: "Sequence[Verdict]", gold: "Sequence[Post]") -> None:
     """Tell of labels that one side alone names: without a task, they count as labels like the others."""
     from folkmoot.evaluation import strangers

@@ -7,7 +7,7 @@ import typer
 
 
 def screen(
-    posts: Annotated[Path, typer.Option(help="The posts to choose from.")],
+    posts: Annotated[Path, typer.Option(help="The posts to choose from, with labels to be balanced unless --any-label.")],
     validation: Annotated[Path, typer.Option(help="Posts like those that matter; never kept themselves.")],
     out: Annotated[Path, typer.Option(help="The kept posts; beside it OUT.why.jsonl says what became of each.")],
     keep: Annotated[int, typer.Option(min=1, help="How many to keep at most.")] = 500,
@@ -26,7 +26,7 @@ def screen(
     """Keep the posts closest to a validation set (embedding similarity and optimal transport), balanced over labels,
     without near-duplicates and without what stands in a benchmark.
 
-    Example: `folkmoot screen --posts POOL.jsonl --validation V.jsonl --keep 300 --against TEST.jsonl --out P.jsonl`
+    Example: `folkmoot screen --posts TRAIN.jsonl --validation V.jsonl --keep 300 --against TEST.jsonl --out P.jsonl`
     """
     from folkmoot.cli.judge import in_words
     from folkmoot.recipes.screening import screen_files

@@ -34,7 +34,7 @@ def society(
     max_failures: Annotated[
         float, typer.Option(min=0, max=1, help="The share of posts that may fail before exit 1.")
     ] = 0.05,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say who is asked and what it costs, and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many calls it takes and what they cost, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, nothing else.")] = False,
 ) -> None:
     """Let profiled users judge posts, each alone and in role. OUT/verdicts.jsonl is their vote, with every opinion.

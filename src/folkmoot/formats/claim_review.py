@@ -7,9 +7,10 @@ verdict without a label is left out: a failure is no rating.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
-from folkmoot.records import Post, Task, Verdict, resolve
+from folkmoot.records import BadInput, Post, Task, Verdict, resolve
 
 MEDIA_KINDS = {"image": "ImageObjectSnapshot", "video": "VideoObjectSnapshot", "audio": "AudioObjectSnapshot"}
 MEDIA_CATEGORY = {
@@ -37,12 +38,25 @@ def claim_reviews(
         author: the organisation or person who stands for the reviews; without one they carry no author and are drafts.
         published: an ISO date.
         url: where the reviews are to stand; a verdict's id follows a `#`.
+
+    Raises:
+        BadInput: a verdict's label is not one of the task's, or `published` is no date.
     """
+    if published is not None:
+        try:
+            date.fromisoformat(published)
+        except ValueError:
+            raise BadInput(f"--published {published!r} is no date; give one as 2020-05-01") from None
     found: list[dict[str, Any]] = []
     for verdict in verdicts:
         post = posts.get(verdict.id)
         if verdict.label is None or post is None:
             continue
+        if verdict.label not in task.label_names:
+            raise BadInput(
+                f"the verdict on post '{verdict.id}' has the label '{verdict.label[:80]}'; task '{task.name}' has "
+                f"{', '.join(task.label_names)}. Give the verdicts' own task with --task."
+            )
         by = {"author": {"@type": "Organization", "name": author}} if author else {"creativeWorkStatus": "Draft"}
         when = {"datePublished": published} if published else {}
         positive = verdict.probabilities.get(task.positive or "", float(verdict.label == task.positive))

@@ -101,6 +101,11 @@ def read_card(kind: type[Card], path: Path, *, made_by: str) -> Card:
     try:
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
+        if other := next(path.parent.glob("*card.json"), None):
+            raise BadInput(
+                f"{path.parent} holds another kind of student: it has {other.name}, not {path.name}. Use what "
+                f"'folkmoot {made_by} ... --out RUN' leaves in RUN/student."
+            ) from None
         raise BadInput(
             f"{path.parent} is not a student's folder: it has no {path.name}. "
             f"Make one with 'folkmoot {made_by} ... --out RUN' and use RUN/student."
