@@ -10,8 +10,9 @@ import pytest
 from clips import DATA, clip, picture, tone
 
 from folkmoot.perception import PerceptionSettings, perceive
+from folkmoot.perception.hearing import Sound, write_down
 from folkmoot.perception.page import page
-from folkmoot.records import Media, Observation, Outcome
+from folkmoot.records import BadInput, Media, Observation, Outcome
 
 QUICK = PerceptionSettings(speech=False, faces=False, frames=2)
 
@@ -56,6 +57,13 @@ def test_the_same_file_is_looked_at_once_and_gives_the_same_bytes(film: Path, tm
     assert look(film, "video", tmp_path) == first
     with pytest.raises(TypeError):
         look(film, "video", tmp_path, QUICK.model_copy(update={"frames": 3}))
+
+
+def test_a_language_that_the_speech_model_does_not_know_is_refused() -> None:
+    sound = Sound(np.zeros(16_000, dtype=np.float32), None)
+    with pytest.raises(BadInput, match="--language zz: the speech model knows en"):
+        write_down(sound, language="zz")
+    assert write_down(sound, language="en")[0] == ()
 
 
 def test_speech_is_written_down_with_the_times_of_its_words(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def perceive(
         Literal["quality", "uniform"], typer.Option(help="The clearest of each segment, or evenly spaced.")
     ] = "quality",
     scan_seconds: Annotated[float, typer.Option(min=1, help="How much of a clip is watched and heard through.")] = 600,
-    language: Annotated[str | None, typer.Option(help="The language spoken, as en; found by itself.")] = None,
+    language: Annotated[str | None, typer.Option(help="The language spoken; the embedded speech model knows en alone.")] = None,
     bank: Annotated[Path | None, typer.Option(help="Known PDQ hashes, CSV or JSONL, to look the media up in.")] = None,
     model: Annotated[
         str | None, typer.Option(help="A vision (or audio) model that describes frames: openai:NAME@URL, ...")

@@ -134,7 +134,13 @@ def write_down(sound: Sound, *, language: str | None = None) -> tuple[tuple[Segm
     so the same sound gives the same words.
 
     A segment's confidence is exp(mean log-probability of its tokens) * (1 - the probability that nobody speaks).
+
+    Raises:
+        BadInput: the speech model does not know `language`; the embedded one knows English alone.
     """
+    known = _listener(listener_folder()).supported_languages
+    if language is not None and language not in known:
+        raise BadInput(f"--language {language}: the speech model knows {', '.join(known)}")
     if sound.samples.size < RATE_HZ // 10:
         return (), None, 0.0
     with _listening:

@@ -23,7 +23,7 @@ class PerceptionSettings(Record):
     """Lines below it are left out (chosen on three clips without text: patterns were read as single signs)."""
     speech: bool = True
     language: str | None = None
-    """The language spoken, as `en`; found from the sound where it is not named."""
+    """The language spoken, as `en`; found from the sound where it is not named. The embedded model knows English alone."""
     sound: bool = True
     faces: bool = True
     shots: bool = True
