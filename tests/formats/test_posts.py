@@ -309,3 +309,25 @@ def test_a_full_disk_is_a_storage_failure(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(StorageFailed, match="the disk is full"):
         write_posts([Post(id="p1")], tmp_path / "posts.jsonl")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["theirs.csv", "theirs.tsv", "theirs.parquet"])
+def test_a_table_without_a_column_of_content_names_the_columns_there_are(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if path.suffix == ".parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pytest.importorskip("pyarrow").table({"id": ["1"], "tweet": ["hello there"]}), path)
+    else:
+        path.write_text("id,tweet\n1,hello there\n".replace(",", "\t" if path.suffix == ".tsv" else ","))
+    error = problem(path)
+    assert error.field == "text"
+    assert "there are id, tweet" in str(error)
+    assert "--column text=tweet" in str(error)
+    assert "hello" not in str(error)
+    assert "--column text=tweet" in str(problem(path, columns={"id": "#"}))
+    assert read_posts(path, columns={"text": "tweet"})[0].text == "hello there"
+    assert read_posts(path, needs_content=False) == [Post(id="1", meta={"tweet": "hello there"})]
+
+
+def test_a_table_of_labels_alone_has_nothing_that_could_be_a_text(tmp_path: Path) -> None:
+    assert read_posts(file_of(tmp_path, "id,label", "1,ok", name="gold.csv")) == [Post(id="1", label="ok")]

@@ -67,6 +67,8 @@ def test_trls_texts_and_implicit_prompts_are_read_too(tmp_path: Path) -> None:
             "line 2, field 'id'",
         ),
         ('{"prompt":"a","chosen":"x","rejected":"y","n":1,"n_correct":2}', "more than n"),
+        ('{"prompt":"a","chosen":"","rejected":"y"}', "line 1, field 'chosen': the answer is empty"),
+        ('{"prompt":"a","chosen":"x","rejected":[{"role":"assistant","content":" "}]}', "field 'rejected'.*is empty"),
     ],
 )
 def test_a_row_that_is_no_pair_is_told_by_line_and_field(tmp_path: Path, line: str, said: str) -> None:

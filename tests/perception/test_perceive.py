@@ -258,3 +258,24 @@ def test_perceive_prints_json_or_lines(tmp_path: Path, monkeypatch) -> None:
     assert (tmp_path / "a.html").exists()
     failed = CliRunner().invoke(app, ["perceive", str(path), "--without", "sounds"])
     assert "did you mean 'sound'" in str(failed.exception)
+
+
+def test_a_file_cut_off_is_told_in_words(tmp_path: Path) -> None:
+    for name in ("a.png", "a.jpg"):
+        whole = tmp_path / f"whole_{name}"
+        picture("HARBOUR").save(whole)
+        (tmp_path / name).write_bytes(whole.read_bytes()[: whole.stat().st_size // 3])
+        failed = [o for o in look(tmp_path / name, "image", tmp_path) if o.outcome.is_failure]
+        assert failed[-1].text == "the picture cannot be decoded: the file is damaged or cut off."
+        assert not [o.text for o in failed if "Error" in o.text or "Other" in o.text]
+
+
+def test_perceive_exits_1_where_any_medium_could_not_be_looked_at(tmp_path: Path, monkeypatch, tell) -> None:
+    monkeypatch.setenv("FOLKMOOT_CACHE", str(tmp_path / "cache"))
+    without = [part for name in ("ocr", "speech", "faces") for part in ("--without", name)]
+    good, zero, cut = tmp_path / "good.jpg", tmp_path / "zero.mp4", tmp_path / "cut.jpg"
+    picture().save(good)
+    zero.write_bytes(b"")
+    cut.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
+    for media, code in (((good,), 0), ((zero,), 1), ((zero, good), 1), ((good, zero), 1), ((cut,), 1)):
+        assert tell("perceive", *media, *without, "--json")[0] == code, media

@@ -29,7 +29,7 @@ from folkmoot.perception.hearing import loudness, stretches
 from folkmoot.perception.matching import bank_of, seen_before
 from folkmoot.perception.reading import Line, OnScreen, merge
 from folkmoot.perception.scan import Shot
-from folkmoot.records import BadRecord, Media, Outcome, Post
+from folkmoot.records import BadRecord, CallFailed, Media, Outcome, Post
 
 
 def test_quality_is_the_weighted_sum_of_sharpness_contrast_and_entropy() -> None:
@@ -185,6 +185,8 @@ async def test_a_model_describes_the_picture_and_its_failure_is_an_outcome(tmp_p
     assert "data:image/jpeg;base64," in str(model.requests[0].messages)
     [refused] = await caption(medium, (), model)
     assert refused.outcome is Outcome.REFUSED
+    [failed] = await caption(medium, (), ScriptedModel([CallFailed("The call failed.")]))
+    assert (failed.outcome, failed.text) == (Outcome.CALL_FAILED, "No description: The call failed.")
     [gone] = await caption(Media(path=str(tmp_path / "gone.png")), (), model)
     assert gone.outcome is Outcome.MEDIA_MISSING
 

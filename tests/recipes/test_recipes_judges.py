@@ -38,7 +38,7 @@ def test_no_judge_and_two_judges_are_refused(spec: JudgeSpec) -> None:
 
 
 def test_a_folder_without_a_card_is_no_judge_and_a_slip_names_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"card\.json"):
+    with pytest.raises(BadInput, match=r"card\.json nor language_card\.json.*'folkmoot distill'"):
         find_judge(str(tmp_path))
     with pytest.raises(BadInput, match="'negotiation'"):
         find_judge("negotation")
@@ -48,6 +48,13 @@ def test_a_runs_folder_stands_for_the_student_in_it(tmp_path: Path) -> None:
     (tmp_path / "student").mkdir()
     (tmp_path / "student" / "card.json").write_text("{}")
     assert find_judge(str(tmp_path)) == find_judge(str(tmp_path / "student"))
+
+
+def test_a_societys_loop_stands_for_the_student_that_its_last_step_left(tmp_path: Path) -> None:
+    (tmp_path / "student" / "student").mkdir(parents=True)
+    (tmp_path / "student" / "student" / "language_card.json").write_text("{}")
+    assert find_judge(str(tmp_path)).student == str(tmp_path / "student" / "student")
+    assert find_judge(str(tmp_path / "student")) == find_judge(str(tmp_path))
 
 
 def test_anchored_paths_do_not_depend_on_where_a_worker_runs(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from launching import launch
 from tiny_models import save_llama
 
-from folkmoot.formats import load_task, read_verdicts, write_pairs, write_posts
+from folkmoot.formats import load_task, read_pairs, read_verdicts, write_pairs, write_posts
 from folkmoot.models.instruction import Instruction
 from folkmoot.records import Media, Post, PreferencePair
 
@@ -30,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             id=post.id, prompt=tuple(told.turns(post)), label=post.label, sc=0.5, n=2, n_correct=1,
             chosen=({"role": "assistant", "content": f"so\nVerdict: {post.label}"},),
             rejected=({"role": "assistant", "content": f"no\nVerdict: {'real' if post.label == 'fake' else 'fake'}"},),
-            flags=("gold_doubtful",) if number == 0 else (),
+            flags=("gold_doubtful",) if number == 0 else (), opinions=("0123456789abcdef",),
         )
         for number, post in enumerate(posts[:12])
     ]  # fmt: skip
@@ -68,7 +70,7 @@ def test_pairs_become_a_student_that_judges_and_a_report(tell: Any, here: Path) 
     assert sum(trace["lessons"].values()) == 12
     assert trace["nearest_pairs"][0]["likeness"] >= trace["nearest_pairs"][-1]["likeness"]
     assert trace["verdict"]["label"] == verdicts[0].label
-    assert "opinions" in tell("trace", "--judge", "run", "--posts", "dev.jsonl", "--id", "p12")[1]
+    assert "opinions 0123456789ab\n" in tell("trace", "--judge", "run", "--posts", "dev.jsonl", "--id", "p12")[1]
 
     before = {path: path.stat().st_mtime_ns for path in Path("run/training_0").rglob("*") if path.is_file()}
     code, again, _ = tell(*COMMAND, "--out", "run", "--json")
@@ -143,3 +145,39 @@ def test_dev_media_that_the_base_does_not_read_are_told_before_anything_is_train
     assert code == 2
     assert "reads text only" in err
     assert not Path("run/training_0/steps.jsonl").exists()
+
+
+@pytest.mark.parametrize("dry", [("--dry-run",), ()])
+def test_pairs_that_contradict_themselves_or_teach_another_task_are_refused(
+    tell: Any, here: Path, dry: tuple[str, ...]
+) -> None:
+    pairs = read_pairs("pairs.jsonl")
+    write_pairs([pairs[0], pairs[1].model_copy(update={"sc": 0.9})], Path("pairs.jsonl"))
+    code, _, err = tell(*COMMAND, "--out", "run", *dry)
+    assert code == 2
+    assert "field 'sc': pair 'p1' has 0.9, and its n, n_correct and n_partial give 0.5" in err
+    write_pairs([pair.model_copy(update={"label": None}) for pair in pairs], Path("pairs.jsonl"))
+    command = ["offensive" if part == "misinformation" else part for part in COMMAND]
+    del command[command.index("--dev") : command.index("--dev") + 2]
+    code, _, err = tell(*command, "--out", "run", *dry)
+    assert code == 2
+    assert "none of them is a label of task 'offensive' (offensive, ok)" in err
+    assert not Path("run").exists()
+
+
+def test_published_pairs_are_traced_without_what_nobody_knows_and_nothing_but_folkmoot_speaks(here: Path) -> None:
+    rows = [json.loads(line) for line in Path("pairs.jsonl").read_text().splitlines()]
+    published = [{name: row[name] for name in ("id", "prompt", "chosen", "rejected")} for row in rows]
+    Path("pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in published))
+    said = [sys.executable, "-m", "folkmoot"]
+    ended = subprocess.run([*said, *COMMAND, "--out", "run"], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "12 pairs and 12 verdict lines" in ended.stderr
+    for noise in ("Loading weights", "Warning"):
+        assert noise not in ended.stderr, ended.stderr
+    trace = ["trace", "--judge", "run", "--posts", "dev.jsonl", "--id", "p12"]
+    ended = subprocess.run([*said, *trace], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == ""
+    for unknown in ("None", "opinions", "society", "sc 0.000"):
+        assert unknown not in ended.stdout, ended.stdout

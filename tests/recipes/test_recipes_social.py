@@ -230,3 +230,22 @@ def test_a_verdict_of_another_task_has_none_of_it() -> None:
     page = case_page(Post(id="q", text="t"), VERDICT.model_copy(update={"observations": ()}), load_task("offensive"))
     assert "How it went about it" not in page
     assert "Rare moments" not in page
+
+
+def test_every_part_is_checked_before_the_first_one_learns(tmp_path: Path, tell: Tell) -> None:
+    base = save_llama(tmp_path / "base", context=2048)
+    write(tmp_path / "plans.jsonl", [row(n, ground=n % 2 == 0) for n in range(4)])
+    spans(tmp_path / "s.jsonl", "ab")
+    recipe = tmp_path / "r.toml"
+    router = f'kind = "social"\n[router]\nexamples = "plans.jsonl"\nbase = "{base}"\n'
+    for tables, said in (
+        ('[grounder]\nexamples = "gone.jsonl"\n', "gone.jsonl: no such file"),
+        ('[grounder]\nexamples = "s.jsonl"\ndev = "gone.jsonl"\n', "gone.jsonl: no such file"),
+        ('[grounder]\nexamples = "s.jsonl"\n[grounder.settings]\nepochs = "x"\n', "table 'grounder.settings', field 'epochs'"),
+        ('[grounder]\nexamples = "s.jsonl"\n[router.settings]\nlora_rnk = 2\n', "table 'router.settings', field 'lora_rnk'"),
+    ):  # fmt: skip
+        recipe.write_text(router + tables)
+        code, _, error = tell("run", recipe, "--data", tmp_path, "--out", tmp_path / "run")
+        assert code == 2
+        assert said in error
+        assert not (tmp_path / "run").exists()

@@ -34,11 +34,9 @@ def test_a_recipe_of_an_unknown_kind_suggests_the_nearest(tmp_path: Path) -> Non
         read_recipe(tmp_path / "r.toml")
 
 
-def test_opinions_become_a_student_from_one_file_and_the_same_command_takes_no_step_again(
-    tell: Tell,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recipe r.toml with its files: judged posts, dev posts, users, opinions and reasoning."""
     monkeypatch.chdir(tmp_path)
     save_llama(Path("base"), context=1024)
     other = {"fake": "real", "real": "fake"}
@@ -70,6 +68,12 @@ def test_opinions_become_a_student_from_one_file_and_the_same_command_takes_no_s
         'opinions = "opinions.jsonl"\nscot = "scot.jsonl"\ndev = "dev.jsonl"\n'
         f'[distillation]\nbase = "{tmp_path / "base"}"\nthreads = 1\n[distillation.settings]\nloss = "scpo"\nlora_rank = 2\nbatch_size = 4\n'
     )
+    return tmp_path
+
+
+def test_opinions_become_a_student_from_one_file_and_the_same_command_takes_no_step_again(
+    tell: Tell, here: Path
+) -> None:
     code, out, err = tell("run", "r.toml", "--data", ".", "--out", "loop", "--json")
     assert code == 0, err
     done = json.loads(out)
@@ -78,9 +82,39 @@ def test_opinions_become_a_student_from_one_file_and_the_same_command_takes_no_s
     code, again, err = tell("run", "r.toml", "--data", ".", "--out", "loop", "--json")
     assert code == 0, err
     assert json.loads(again)["student"]["metrics"] == done["student"]["metrics"]
-    code, _, err = tell("judge", "--judge", "loop/student", "--posts", "dev.jsonl", "--out", "V.jsonl")
+    for judge in ("loop/student", "loop"):
+        code, _, err = tell("judge", "--judge", judge, "--posts", "dev.jsonl", "--out", f"V-{Path(judge).name}.jsonl")
+        assert code == 0, err
+    assert len(read_verdicts("V-student.jsonl")) == 8
+    assert read_verdicts("V-loop.jsonl") == read_verdicts("V-student.jsonl")
+    code, out, err = tell("trace", "--judge", "loop", "--posts", "dev.jsonl", "--id", "p9")
     assert code == 0, err
-    assert len(read_verdicts("V.jsonl")) == 8
+    assert "student loop/student/student" in out
+    code, _, err = tell("trace", "--judge", "loop/society", "--posts", "dev.jsonl", "--id", "p9")
+    assert code == 2
+    assert "'folkmoot distill'" in err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('dev = "dev.jsonl"', 'dev = "gone.jsonl"', "gone.jsonl: no such file"),
+        ('scot = "scot.jsonl"', 'scot = "gone.jsonl"', "gone.jsonl: no such file"),
+        ('loss = "scpo"', 'losss = "scpo"', "r.toml, recipe table 'distillation.settings', field 'losss'"),
+        ('loss = "scpo"', 'loss = "bogus"', "'bogus' arrived"),
+        ("threads = 1", 'clean = "no"', "field 'clean'"),
+    ],
+)
+def test_every_file_and_table_is_checked_before_the_first_step(
+    tell: Tell, here: Path, old: str, new: str, said: str
+) -> None:
+    recipe = Path("r.toml").read_text()
+    assert old in recipe
+    Path("r.toml").write_text(recipe.replace(old, new))
+    code, _, err = tell("run", "r.toml", "--data", ".", "--out", "loop")
+    assert code == 2
+    assert said in err
+    assert not Path("loop").exists()
 
 
 def test_a_launcher_with_several_processes_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from judges_for_runs import LengthJudge, posts, verdict_on
 
 from folkmoot.records import BadInput, BudgetReached, Outcome, Post, StorageFailed, TooManyFailures, Verdict
-from folkmoot.runs import Ledger, Price, Progress, VerdictLog, judge_posts, plan_run
+from folkmoot.runs import Ledger, Price, Progress, RunSummary, VerdictLog, judge_posts, plan_run
 
 
 @pytest.fixture
@@ -126,6 +126,29 @@ async def test_in_a_stream_the_share_of_failures_is_known_at_its_end(log: Verdic
     with pytest.raises(TooManyFailures, match="3 of 10"):
         await judge_posts(judge, iter(posts(10)), log=log, max_failure_share=0.2)
     assert len(log) == 10
+
+
+async def test_a_stopped_run_tells_its_summary_the_commonest_problem_and_the_file(log: VerdictLog) -> None:
+    judge = LengthJudge(lambda post: Outcome.REFUSED if post.id in ("p1", "p4", "p5") else None)
+    with pytest.raises(TooManyFailures) as stopped:
+        await judge_posts(judge, iter(posts(10)), log=log, max_failure_share=0.2)
+    assert "Most often (3): refused" in str(stopped.value)
+    assert f"Their verdicts in {log.path} say why" in str(stopped.value)
+    summary = stopped.value.so_far
+    assert isinstance(summary, RunSummary)
+    assert (summary.posts, summary.judged, summary.failed) == (10, 10, 3)
+
+
+async def test_what_a_budget_stopped_counts_all_posts_and_says_where_the_verdicts_are(log: VerdictLog) -> None:
+    def broke(post: Post) -> None:
+        if post.id == "p2":
+            raise BudgetReached("--max-calls 2.")
+
+    with pytest.raises(BudgetReached, match=r"--max-calls 2\. The verdicts so far are in V\.jsonl") as stopped:
+        await judge_posts(LengthJudge(broke), posts(9), log=log, concurrency=1, out="V.jsonl")
+    summary = stopped.value.so_far
+    assert isinstance(summary, RunSummary)
+    assert (summary.posts, summary.judged, summary.failed) == (9, 2, 0)
 
 
 async def test_an_accepted_share_of_failures_passes(log: VerdictLog) -> None:

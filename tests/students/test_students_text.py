@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -175,3 +176,13 @@ def test_a_saved_tower_says_the_same(tmp_path: Path) -> None:
     texts = [post.text for post in NEW]
     assert np.allclose(LexicalTower.load(tmp_path).logits(texts), tower.logits(texts), atol=1e-6)
     assert np.allclose(table.logits(tower)[:5], tower.logits([post.text for post in TAUGHT[:5]]), atol=1e-5)
+
+
+def test_a_damaged_export_is_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "student")
+    for name in ("model.int8.onnx", "model.onnx"):
+        file = tmp_path / "student" / name
+        if file.exists():
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(BadInput, match=r"model\.(int8\.)?onnx cannot be read"):
+        TextStudent.load(tmp_path / "student")

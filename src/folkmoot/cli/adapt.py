@@ -43,8 +43,10 @@ def adapt(
     Example: `folkmoot adapt --posts Q.jsonl --out runs/adapt --score expected --rows 50`
     """
     from folkmoot.cli.loop import Narrator
+    from folkmoot.cli.outputs import check_output
     from folkmoot.recipes.test_time import INTENTBENCH, Adaptation, run_adaptation
 
+    check_output(out, inputs={"--posts": posts, "--base": base, "--task": task}, folder=True)
     given = {
         "attempts": attempts, "suffices": suffices, "learning_rate": learning_rate, "rank": lora_rank, "score": score,
         "thought_tokens": thought_tokens, "max_seconds": max_seconds, "options_to_reviser": False if hide_options else None,

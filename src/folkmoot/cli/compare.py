@@ -32,7 +32,7 @@ def compare(
     if len({str(path) for path in verdicts}) < len(verdicts):
         raise BadInput("the same file of verdicts was given twice")
     known = load_task(task) if task else None
-    posts = [post for post in read_posts(gold, task=known) if post.label is not None]
+    posts = [post for post in read_posts(gold, task=known, needs_content=False) if post.label is not None]
     if not posts:
         raise BadInput(f"{gold}: no post has a label, so there is nothing to score against")
     stems = [path.stem for path in verdicts]

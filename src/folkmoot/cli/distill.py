@@ -25,7 +25,9 @@ def distill(
     omega: Annotated[float, typer.Option(min=0, help="How much more a post weighs that all got wrong (scpo).")] = 1.0,
     lam: Annotated[float, typer.Option("--lambda", min=0, help="Weight of the odds-ratio term (orpo, scpo).")] = 0.1,
     beta: Annotated[float, typer.Option(min=0.001, help="DPO's beta.")] = 0.1,
-    after: Annotated[Literal["sft"] | None, typer.Option(help="Learn the chosen answers first, as is usual before DPO.")] = None,
+    after: Annotated[
+        Literal["sft"] | None, typer.Option(help="Learn the chosen answers first, as is usual before DPO.")
+    ] = None,
     dev: Annotated[Path | None, typer.Option(help="Labelled posts that choose the weights and calibrate.")] = None,
     dev_rows: Annotated[int | None, typer.Option(min=1, help="Score only so many of them, the first.")] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many examples of a part.")] = None,
@@ -57,10 +59,13 @@ def distill(
 
     from folkmoot.cli.judge import in_words
     from folkmoot.cli.loop import Narrator
+    from folkmoot.cli.outputs import check_output
     from folkmoot.cli.preferences import words_of
     from folkmoot.recipes.preference_distillation import Distillation, plan_distillation, run_distillation
     from folkmoot.records import BadInput
 
+    read = {"--pairs": pairs, "--examples": examples, "--dev": dev, "--task": task, "--base": base}
+    check_output(out, inputs=read, folder=True)
     if part != "student":
         if examples is None or pairs is not None:
             raise BadInput(f"a {part} learns from --examples, not from --pairs")

@@ -25,6 +25,7 @@ def evaluate(
 
     Example: `folkmoot evaluate --verdicts V.jsonl --gold T.jsonl --json`
     """
+    from folkmoot.cli.outputs import check_output
     from folkmoot.cli.scores import say_answers, say_metrics, warn_of_missing, warn_of_strangers
     from folkmoot.evaluation import evaluate as measure
     from folkmoot.evaluation import write_report
@@ -33,8 +34,11 @@ def evaluate(
 
     if (verdicts is None) == (judge is None):
         raise BadInput("name exactly one of --verdicts and --judge")
+    if report is not None:
+        read = {"--gold": gold, "--verdicts": verdicts, "--judge": judge, "--task": task}
+        check_output(report, option="--report", inputs=read)
     known_task = load_task(task) if task else None
-    posts = read_posts(gold, task=known_task)
+    posts = read_posts(gold, task=known_task, needs_content=False)
     labelled = [post for post in posts if post.label is not None]
     if not labelled:
         raise BadInput(f"{gold}: no post has a label, so there is nothing to score against")

@@ -32,8 +32,10 @@ def posts(
     Example: `folkmoot export posts --in T.jsonl --out T.parquet`
     """
     from folkmoot.cli.columns import read_columns
+    from folkmoot.cli.outputs import check_output
     from folkmoot.formats import read_posts, write_posts
 
+    check_output(target, inputs={"--in": source})
     held = read_posts(source, columns=read_columns(column))
     write_posts(held, target)
     say({"posts": len(held), "file": str(target)}, as_json=as_json)
@@ -50,11 +52,13 @@ def opinions(
 
     Example: `folkmoot export opinions --verdicts V.jsonl --out O.jsonl`
     """
+    from folkmoot.cli.outputs import check_output
     from folkmoot.formats import read_opinions, read_verdicts, write_opinion_table, write_opinions
     from folkmoot.records import BadInput
 
     if (source is None) == (verdicts is None):
         raise BadInput("name exactly one of --in and --verdicts")
+    check_output(target, inputs={"--in": source, "--verdicts": verdicts})
     held = (
         read_opinions(source)
         if source
@@ -78,12 +82,14 @@ def profiles(
 
     Example: `folkmoot export profiles --specification mine.toml --out users.jsonl`
     """
+    from folkmoot.cli.outputs import check_output
     from folkmoot.formats.profile_generator import generate_profiles, read_specification
     from folkmoot.formats.profiles import read_profiles, write_profiles
     from folkmoot.records import BadInput
 
     if (source is None) == (specification is None):
         raise BadInput("name exactly one of --in and --specification")
+    check_output(target, inputs={"--in": source, "--specification": specification})
     held = read_profiles(source).profiles if source else generate_profiles(read_specification(str(specification)))
     write_profiles(held, target)
     say({"profiles": len(held), "file": str(target)}, as_json=as_json)
@@ -103,9 +109,11 @@ def pairs(
 
     Example: `folkmoot export pairs --in pairs.jsonl --format llama_factory --out lf`
     """
+    from folkmoot.cli.outputs import check_output
     from folkmoot.formats import read_pairs
     from folkmoot.formats.preference_exports import export_pairs
 
+    check_output(target, inputs={"--in": source}, folder=True)
     written = export_pairs(read_pairs(source), target, form, omega=omega, seed=seed, images_from=source.parent)
     say({"folder": str(target), **written.model_dump()}, as_json=as_json)
 
@@ -125,11 +133,13 @@ def claim_review(
 
     Example: `folkmoot export claim-review --verdicts V.jsonl --posts P.jsonl --out reviews.json`
     """
+    from folkmoot.cli.outputs import check_output
     from folkmoot.formats import load_task, read_posts, read_verdicts
     from folkmoot.formats.claim_review import claim_reviews
     from folkmoot.records import BadInput
     from folkmoot.runs import write_atomically
 
+    check_output(target, inputs={"--verdicts": source, "--posts": posts, "--task": task})
     held = {post.id: post for post in read_posts(posts)}
     verdicts = read_verdicts(source)
     if not any(verdict.id in held for verdict in verdicts):
@@ -155,8 +165,11 @@ def student(
     Example: `folkmoot export student runs/x/student --dev D.jsonl`
     """
     if form != "onnx":
+        from folkmoot.cli.outputs import check_output
         from folkmoot.training.language_export import export_language
 
+        if target is not None:
+            check_output(target, inputs={"FOLDER": folder}, folder=form == "merged")
         say(export_language(folder, target, form).model_dump(), as_json=as_json)
         return
     import numpy as np

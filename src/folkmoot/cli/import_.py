@@ -25,6 +25,7 @@ def import_(
 
     Example: `folkmoot import davidson labeled_data.csv --out hsol --option rule=majority`
     """
+    from folkmoot.cli.outputs import check_output
     from folkmoot.formats import read_layout, write_opinions, write_posts
     from folkmoot.records import BadInput
 
@@ -34,7 +35,10 @@ def import_(
         if not equals:
             raise BadInput(f"--option {pair}: give NAME=VALUE")
         options[name] = int(value) if value.isdigit() else value
+    check_output(out, inputs={"PATH": path}, folder=True)
     imported = read_layout(layout, path, **options)
+    for name in (*(f"{split}.jsonl" for split in imported.splits), *(n for n, _ in named_opinions(imported.opinions))):
+        check_output(out / name, inputs={"PATH": path})
     out.mkdir(parents=True, exist_ok=True)
     written = {}
     for split, posts in imported.splits.items():

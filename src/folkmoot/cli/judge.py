@@ -1,6 +1,7 @@
 """`folkmoot judge`: posts -> verdicts, by any judge."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -106,7 +107,9 @@ def judge(
     Example: `folkmoot judge --judge runs/x/student --posts T.jsonl --out V.jsonl`
     """
     from folkmoot.cli.columns import read_columns
+    from folkmoot.cli.outputs import check_output, check_verdicts
     from folkmoot.cli.progress import ProgressLine
+    from folkmoot.models.loading import check_takes_media
     from folkmoot.recipes.judges import JudgeSpec, find_judge
     from folkmoot.recipes.judging import PostFiles, Spending, judge_files, judge_shards, plan_files
     from folkmoot.records import BadInput
@@ -123,10 +126,17 @@ def judge(
     if run is None and "://" in out:
         raise BadInput("where --out is an address, --run names the run folder on this machine")
     folder = run or Path(out.rstrip("/") + ".run")
+    read = {"--posts": posts, "--judge": judge_name, "--opinions": opinions, "--examples": examples, "--task": task,
+            "--profiles": profiles, "--corpus": corpus, "--snapshot": snapshot}  # fmt: skip
+    check_output(out, inputs=read, folder=on == "ray")
+    if on == "here":
+        check_verdicts(out, folder)
+    if spec.world.captions and spec.calls_model:
+        check_takes_media(spec.model)
     columns = read_columns(column)
     files = PostFiles(paths=tuple(posts), columns=columns, media="check" if check_media else "ignore")
     result: Record
-    with ProgressLine(quiet=as_json) as line:
+    with summary_told(as_json=as_json), ProgressLine(quiet=as_json) as line:
         if dry_run:
             if on == "ray":
                 from folkmoot.runs.shards import find_shards
@@ -149,6 +159,19 @@ def judge(
                 concurrency=concurrency, max_failure_share=max_failures, on_progress=line,
             )  # fmt: skip
     typer.echo(result.model_dump_json() if as_json else in_words(result))
+
+
+@contextmanager
+def summary_told(*, as_json: bool) -> Iterator[None]:
+    """Print what a run came to where too many failures or the budget stop it; the error passes on."""
+    from folkmoot.records import FolkmootError, Record
+
+    try:
+        yield
+    except FolkmootError as error:
+        if isinstance(error.so_far, Record):
+            typer.echo(error.so_far.model_dump_json() if as_json else in_words(error.so_far))
+        raise
 
 
 def with_options(

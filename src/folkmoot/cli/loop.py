@@ -105,6 +105,9 @@ def finish(trained: Trained, *, as_json: bool) -> None:
         return
     low, high = trained.metrics["interval95"]["macro_f1"]
     typer.echo(f"dev macro-F1 {trained.metrics['macro_f1']:.4f} (95% interval {low:.4f} to {high:.4f})")
+    abstained, posts = trained.metrics["outcomes"].get("abstained", 0), trained.metrics["n"]
+    if abstained:
+        typer.echo(f"it abstains from {abstained} of {posts} dev posts; the figure counts each of them as missed")
     typer.echo(f"student  {trained.student}")
     if trained.fast_student:
         typer.echo(f"fast     {trained.fast_student}")

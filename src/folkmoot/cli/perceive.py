@@ -15,7 +15,9 @@ def perceive(
         Literal["quality", "uniform"], typer.Option(help="The clearest of each segment, or evenly spaced.")
     ] = "quality",
     scan_seconds: Annotated[float, typer.Option(min=1, help="How much of a clip is watched and heard through.")] = 600,
-    language: Annotated[str | None, typer.Option(help="The language spoken; the embedded speech model knows en alone.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="The language spoken; the embedded speech model knows en alone.")
+    ] = None,
     bank: Annotated[Path | None, typer.Option(help="Known PDQ hashes, CSV or JSONL, to look the media up in.")] = None,
     model: Annotated[
         str | None, typer.Option(help="A vision (or audio) model that describes frames: openai:NAME@URL, ...")
@@ -33,20 +35,34 @@ def perceive(
     """
     import asyncio
 
+    from folkmoot.cli.outputs import check_output
+    from folkmoot.models.loading import check_takes_media
     from folkmoot.perception import perceive as look
+    from folkmoot.perception.hashes import read_bank
     from folkmoot.recipes.perceiving import described, medium_of, perception_settings
     from folkmoot.records import BadInput, Observation
 
     if html is not None and len(media) != 1:
         raise BadInput("--html writes the page of one medium; name one")
+    if html is not None:
+        check_output(html, option="--html", inputs={"MEDIA": media, "--bank": bank})
+    if bank is not None:
+        if not bank.is_file():
+            raise BadInput(f"--bank {bank}: there is no such file; give a CSV or JSONL file of PDQ hashes")
+        read_bank(bank)
+    if model is not None:
+        check_takes_media(model)
     settings = perception_settings(
         without or [], frames=frames, frame_choice=frame_choice, scan_seconds=scan_seconds, language=language
     )
     found: list[Observation] = []
-    for path in media:
-        medium = medium_of(path)
+    has_failed = False
+    for medium in [medium_of(path) for path in media]:
         seen = look(medium, settings)
-        found += asyncio.run(described(medium, seen, settings, model=model, bank=bank)) if model or bank else seen
+        told = asyncio.run(described(medium, seen, settings, model=model, bank=bank)) if model or bank else list(seen)
+        # That a file carries no credentials says nothing of whether it could be looked at.
+        has_failed |= all(observation.outcome.is_failure or observation.kind == "provenance" for observation in told)
+        found += told
     if html is not None:
         from folkmoot.perception.page import page
         from folkmoot.runs import write_atomically
@@ -62,7 +78,7 @@ def perceive(
                 typer.echo(in_a_line(observation.model_dump(mode="json"), named=len(media) > 1))
         if html is not None:
             typer.echo(f"page: {html}")
-    if all(observation.outcome.is_failure for observation in found):
+    if has_failed:
         raise typer.Exit(1)
 
 

@@ -29,11 +29,15 @@ def report(
     """
     import json
 
+    from folkmoot.cli.outputs import check_output
     from folkmoot.evaluation import evaluate, write_report
     from folkmoot.formats import load_task, read_opinions, read_posts, read_verdicts
     from folkmoot.recipes.reporting import gold_posts, read_run
     from folkmoot.records import BadInput
 
+    check_output(
+        out, inputs={"--verdicts": verdicts, "--gold": gold, "--opinions": opinions, "--posts": posts, "--task": task}
+    )
     held = read_run(run) if run else None
     known = load_task(task) if task else held.task if held else None
     if known is None:

@@ -29,26 +29,33 @@ def run(
     Example: `folkmoot run recipes/offensive.toml --data data --out runs/offensive`
     """
     from folkmoot.cli.loop import finish, run_loop
+    from folkmoot.cli.outputs import check_output
     from folkmoot.cli.preferences import run_preferences
-    from folkmoot.recipes.low_resource import LowResource
+    from folkmoot.recipes.low_resource import BadSettings, LowResource
     from folkmoot.recipes.reading import read_recipe
     from folkmoot.recipes.social import SocialLoop
+    from folkmoot.records import BadInput
 
-    what = read_recipe(recipe)
+    if recipe.is_dir():
+        raise BadInput(f"{recipe} is a folder; name a recipe's TOML file, such as recipes/offensive.toml")
     folder, place = data or Path("data"), out or Path("runs") / recipe.stem
-    if isinstance(what, SocialLoop):
-        run_parts(what, place, folder, seed=seed, as_json=as_json)
-        return
-    if not isinstance(what, LowResource):
-        limits = {"max_cost_usd": max_cost, "max_calls": max_calls}
-        prices = {"input_usd_per_million": price_in, "output_usd_per_million": price_out}
-        run_preferences(what, place, folder, seed=seed, model=model, limits=limits, prices=prices, as_json=as_json)
-        return
-    if seed is not None:
-        what = what.model_copy(update={"seed": seed})
-    spending = {"max_cost": max_cost, "max_calls": max_calls, "price_in": price_in, "price_out": price_out}
-    trained = run_loop(what, place, model=model, spending=spending, quiet=as_json, data=folder)
-    finish(trained, as_json=as_json)
+    check_output(place, inputs={"RECIPE": recipe, "--data": data}, folder=True)
+    what = read_recipe(recipe)
+    try:
+        if isinstance(what, SocialLoop):
+            run_parts(what, place, folder, seed=seed, as_json=as_json)
+        elif isinstance(what, LowResource):
+            if seed is not None:
+                what = what.model_copy(update={"seed": seed})
+            spending = {"max_cost": max_cost, "max_calls": max_calls, "price_in": price_in, "price_out": price_out}
+            trained = run_loop(what, place, model=model, spending=spending, quiet=as_json, data=folder)
+            finish(trained, as_json=as_json)
+        else:
+            limits = {"max_cost_usd": max_cost, "max_calls": max_calls}
+            prices = {"input_usd_per_million": price_in, "output_usd_per_million": price_out}
+            run_preferences(what, place, folder, seed=seed, model=model, limits=limits, prices=prices, as_json=as_json)
+    except BadSettings as error:
+        raise BadInput(f"{recipe}, {error}") from None
 
 
 def run_parts(loop: "SocialLoop", out: Path, data: Path, *, seed: int | None, as_json: bool) -> None:

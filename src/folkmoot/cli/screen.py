@@ -7,7 +7,9 @@ import typer
 
 
 def screen(
-    posts: Annotated[Path, typer.Option(help="The posts to choose from, with labels to be balanced unless --any-label.")],
+    posts: Annotated[
+        Path, typer.Option(help="The posts to choose from, with labels to be balanced unless --any-label.")
+    ],
     validation: Annotated[Path, typer.Option(help="Posts like those that matter; never kept themselves.")],
     out: Annotated[Path, typer.Option(help="The kept posts; beside it OUT.why.jsonl says what became of each.")],
     keep: Annotated[int, typer.Option(min=1, help="How many to keep at most.")] = 500,
@@ -29,9 +31,12 @@ def screen(
     Example: `folkmoot screen --posts TRAIN.jsonl --validation V.jsonl --keep 300 --against TEST.jsonl --out P.jsonl`
     """
     from folkmoot.cli.judge import in_words
+    from folkmoot.cli.outputs import check_output
     from folkmoot.recipes.screening import screen_files
     from folkmoot.supervision.screening import ScreeningSettings
 
+    for written in (out, out.with_name(out.name + ".why.jsonl")):
+        check_output(written, inputs={"--posts": posts, "--validation": validation, "--against": against or ()})
     settings = ScreeningSettings(
         keep=keep, balance=not any_label, duplicate_above=duplicate_above, leak_above=leak_above,
         similarity_weight=similarity_weight,

@@ -62,8 +62,15 @@ def selftrain(
     --out runs/x --tune-encoder`
     """
     from folkmoot.cli.loop import finish, run_loop
-    from folkmoot.recipes.low_resource import PRESETS, LowResource, read_views
+    from folkmoot.cli.outputs import check_output
+    from folkmoot.recipes.low_resource import PRESETS, LowResource, read_gammas, read_views
+    from folkmoot.records import BadInput
 
+    if abstain_accuracy is not None and not 0 < abstain_accuracy <= 1:
+        raise BadInput(f"--abstain-accuracy {abstain_accuracy:g}: more than 0 and at most 1 is accepted")
+    gammas = read_gammas(gamma_sweep) if gamma_sweep is not None else None
+    read = {"--labelled": labelled, "--dev": dev, "--pool": pool, "--opinions": opinions, "--task": task}
+    check_output(out, inputs=read, folder=True)
     chosen = copy.deepcopy(PRESETS[preset])
     rounds, loss, agreement = chosen["rounds"], chosen["rounds"]["loss"], chosen["rounds"]["agreement"]
     for place, field, value in (
@@ -97,6 +104,5 @@ def selftrain(
             **chosen,
         }
     )
-    gammas = [float(value) for value in gamma_sweep.split(",")] if gamma_sweep else None
     spending = {"max_cost": max_cost, "max_calls": max_calls, "price_in": price_in, "price_out": price_out}
     finish(run_loop(recipe, out, model=model, gammas=gammas, spending=spending, quiet=as_json), as_json=as_json)

@@ -34,7 +34,9 @@ def society(
     max_failures: Annotated[
         float, typer.Option(min=0, max=1, help="The share of posts that may fail before exit 1.")
     ] = 0.05,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many calls it takes and what they cost, and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many calls it takes and what they cost, and stop.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON, nothing else.")] = False,
 ) -> None:
     """Let profiled users judge posts, each alone and in role. OUT/verdicts.jsonl is their vote, with every opinion.
@@ -43,7 +45,8 @@ def society(
     """
     import asyncio
 
-    from folkmoot.cli.judge import in_words
+    from folkmoot.cli.judge import in_words, summary_told
+    from folkmoot.cli.outputs import check_output
     from folkmoot.cli.progress import ProgressLine
     from folkmoot.recipes.judging import Spending
     from folkmoot.recipes.society import HOWS, SocietyRecipe, forecast, run_society
@@ -53,6 +56,10 @@ def society(
     for how in aggregate or ():
         if how not in HOWS:
             raise BadInput(f"--aggregate {how}: no such way of counting; accepted: {', '.join(HOWS)}")
+    check_output(
+        out, inputs={"--posts": posts, "--profiles": profiles, "--plan": plan, "--opinions": opinions, "--task": task},
+        folder=True,
+    )  # fmt: skip
     what = SocietyRecipe(
         task=task, posts=str(posts), profiles=profiles, users=users, seed=seed, epsilon=epsilon, repeats=repeats,
         model=model, plan=str(plan) if plan else None, opinions=str(opinions) if opinions else None,
@@ -63,7 +70,7 @@ def society(
         plan_ = forecast(what, price=price)
         typer.echo(plan_.model_dump_json() if as_json else in_words(plan_))
         return
-    with ProgressLine(quiet=as_json) as line:
+    with summary_told(as_json=as_json), ProgressLine(quiet=as_json) as line:
         result = asyncio.run(
             run_society(
                 what, out, price=price, spending=Spending(max_cost_usd=max_cost, max_calls=max_calls),

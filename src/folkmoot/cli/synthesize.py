@@ -40,12 +40,16 @@ def synthesize(
     import asyncio
 
     from folkmoot.cli.judge import in_words
+    from folkmoot.cli.outputs import check_output
     from folkmoot.recipes.judging import Spending
     from folkmoot.recipes.synthesis import Synthesis, plan_synthesis
     from folkmoot.recipes.synthesis import synthesize as make
     from folkmoot.runs import Price
     from folkmoot.supervision.scot import ScotSettings
 
+    read = {"--gold": gold, "--opinions": opinions, "--classes": classes, "--scot": scot, "--profiles": profiles,
+            "--audit": audit, "--task": task}  # fmt: skip
+    check_output(out, inputs=read)
     what = Synthesis(
         task=task, gold=str(gold), society=str(run) if run else None, opinions=str(opinions) if opinions else None,
         classes=str(classes) if classes else None, scot=str(scot) if scot else None, profiles=profiles, model=model,

@@ -30,7 +30,8 @@ def trace(
         typer.echo(result.model_dump_json())
         return
     verdict = result.verdict
-    typer.echo(f"{verdict.id}: {verdict.label or verdict.outcome} {verdict.probability or ''} by {verdict.judge}")
+    sure = f" {verdict.probability}" if verdict.probability is not None else ""
+    typer.echo(f"{verdict.id}: {verdict.label or verdict.outcome}{sure} by {verdict.judge}")
     typer.echo(f"student {result.student}\n  card {result.card}\n  run {result.run}")
     for name, value in result.inputs.items():
         typer.echo(f"  input {name}: {value}")
@@ -40,17 +41,19 @@ def trace(
     for membership, count in sorted(result.lessons.items()):
         typer.echo(f"  {count:6} {membership}")
     for pair in result.nearest_pairs:
-        typer.echo(
-            f"  {pair.id}  {pair.label} ({pair.kind})  sc {pair.sc:.3f}, {pair.n_correct} of {pair.n} right, "
-            f"{pair.n_partial} partly  likeness {pair.likeness:.2f}  pair {pair.pair[:12]}"
-        )
-        typer.echo(f"      opinions {', '.join(one[:12] for one in pair.opinions)}")
+        label = " ".join(filter(None, [pair.label, f"({pair.kind})" if pair.kind else None]))
+        sc = f"sc {pair.sc:.3f}, {pair.n_correct} of {pair.n} right, {pair.n_partial} partly" if pair.n else None
+        known = [pair.id, label, sc, f"likeness {pair.likeness:.2f}", f"pair {pair.pair[:12]}"]
+        typer.echo(f"  {'  '.join(filter(None, known))}")
+        if pair.opinions:
+            typer.echo(f"      opinions {', '.join(one[:12] for one in pair.opinions)}")
     if not result.nearest:
         return
     typer.echo(f"the {len(result.nearest)} closest lessons, by shared n-grams:")
     for lesson in result.nearest:
+        target = f"target {lesson.lesson.target}  " if lesson.lesson.target is not None else ""
         typer.echo(
-            f"  {lesson.lesson.post}  {lesson.lesson.membership}  target {lesson.lesson.target}  "
+            f"  {lesson.lesson.post}  {lesson.lesson.membership}  {target}"
             f"likeness {lesson.likeness:.2f}  lesson {lesson.lesson.hash[:12]}"
         )
         for opinion in lesson.opinions:

@@ -24,6 +24,9 @@ FIELDS = tuple(Post.model_fields)
 ROW_NUMBER = "#"
 """In a column map, `{"id": "#"}` numbers the rows of a file that has no column of ids."""
 
+CONTENT = ("text", "media", "question")
+"""Fields of which a post needs one to be judged."""
+
 SUFFIXES = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -41,9 +44,10 @@ def read_posts(
     task: Task | None = None,
     columns: Mapping[str, str] | None = None,
     media: Literal["check", "ignore"] = "ignore",
+    needs_content: bool = True,
 ) -> list[Post]:
     """All posts of a file, in its order; see `iter_posts`."""
-    return list(iter_posts(path, task=task, columns=columns, media=media))
+    return list(iter_posts(path, task=task, columns=columns, media=media, needs_content=needs_content))
 
 
 def iter_posts(
@@ -53,6 +57,7 @@ def iter_posts(
     columns: Mapping[str, str] | None = None,
     media: Literal["check", "ignore"] = "ignore",
     questions: bool = False,
+    needs_content: bool = True,
 ) -> Iterator[Post]:
     """Yields the posts of a JSONL, Parquet, CSV or TSV file (text files also as .gz), told by its name.
 
@@ -65,6 +70,8 @@ def iter_posts(
         columns: field of a post -> column of the file, such as `{"text": "tweet", "id": "#"}`; `#` numbers the rows.
         media: "check" refuses a post whose local media file does not exist.
         questions: every post must bring its question, or have its options in `meta`; so with a task of questions.
+        needs_content: a table whose foreign columns may hold the posts must have one of text, media or question; False
+            where labels alone are read.
 
     Raises:
         BadInput: the file is missing, or its kind or a column map's field is not known.
@@ -84,6 +91,8 @@ def iter_posts(
         rows = read_parquet_rows(path)
     else:
         rows = read_csv_rows(path, delimiter="\t" if kind == "tsv" else ",")
+    if kind != "jsonl" and needs_content:
+        rows = _with_content(rows, path, columns)
     return _posts(
         rows, path, task=task, columns=columns, media=media, cells=kind in ("csv", "tsv"),
         questions=questions or (task is not None and task.answers == "question"),
@@ -140,6 +149,25 @@ def _kind(path: Path) -> str:
             f"Accepted: {', '.join(SUFFIXES)}, and .gz after a text ending."
         )
     return kind
+
+
+def _with_content(rows: Iterator[tuple[int, Row]], path: Path, columns: dict[str, str]) -> Iterator[tuple[int, Row]]:
+    """The rows of a table with a column of texts, media or questions.
+
+    Raises:
+        BadRecord: it has none, but columns that are no post's field; names those.
+    """
+    for number, (line, row) in enumerate(rows):
+        if number == 0 and not any(field in columns or field in row for field in CONTENT):
+            foreign = [name for name in row if name and name not in FIELDS and name not in columns.values()]
+            if foreign and "id" in {*row, *columns}:
+                there = ", ".join(columns_of(row))
+                example = next(iter(columns_of(foreign)), "COLUMN")
+                raise BadRecord(
+                    path, None, "text", "there is no such column" + (f"; there are {there}." if there else "."),
+                    f"Name the one that holds the posts' text, as --column text={example}.",
+                )  # fmt: skip
+        yield line, row
 
 
 def _posts(

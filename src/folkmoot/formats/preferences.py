@@ -21,13 +21,16 @@ def read_pairs(path: str | Path) -> list[PreferencePair]:
 
     Raises:
         BadInput: the file is missing.
-        BadRecord: a row is no pair, or an id stands twice.
+        BadRecord: a row is no pair, an answer is empty, or an id stands twice.
     """
     pairs: list[PreferencePair] = []
     seen: dict[str, int] = {}
     for line, row in read_rows(path):
         check_slip(row, FIELDS, path=path, line=line)
         pair = record_from(PreferencePair, conversational(row, path, line), path=path, line=line, whole="rejected")
+        for field, text in (("chosen", pair.chosen_text), ("rejected", pair.rejected_text)):
+            if not text.strip():
+                raise BadRecord(path, line, field, "the answer is empty.", "Give its text, or leave the row out.")
         if pair.id in seen:
             raise BadRecord(path, line, "id", f"line {seen[pair.id]} has this id already.", "Every pair needs its own.")
         seen[pair.id] = line

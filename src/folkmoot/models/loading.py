@@ -70,6 +70,20 @@ def load_model(
     return keep_calls(model, ledger, budget=budget, price=price or Price())
 
 
+def check_takes_media(spec: str) -> None:
+    """Nothing, where the model that the spec names may take pictures and sounds; an endpoint shows it only when asked.
+
+    Raises:
+        BadInput: it reads text only.
+    """
+    kind = spec.partition(":")[0]
+    if kind in ("embedded", "transformers"):
+        raise BadInput(
+            f"the model '{kind}' reads text only and cannot describe pictures or sounds; give one that takes them, as "
+            "openai:NAME@URL"
+        )
+
+
 def keep_calls(model: ChatModel, ledger: Ledger, *, budget: Budget | None, price: Price) -> ChatModel:
     """The model with its calls in the ledger; a replayed call was paid for when it was recorded."""
     if isinstance(model, ReplayedModel):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from folkmoot.models.chat import Completion, Message, Sampling, Schema, Usage
+from folkmoot.models.quiet import without_progress_bars
 from folkmoot.records import BadInput, CallFailed, MissingExtra
 
 JSON_REQUEST = "Reply with nothing but one JSON object that satisfies this JSON schema:\n{schema}"
@@ -78,6 +79,7 @@ class TransformersModel:
                 from transformers import AutoModelForCausalLM, AutoTokenizer
             except ImportError:
                 raise MissingExtra("A transformers model", "local") from None
+            without_progress_bars()
             gguf = {"gguf_file": self._path.name} if self._path.suffix == ".gguf" else {}
             folder = str(self._path.parent if gguf else self._path)
             try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from folkmoot.models.embedded import embedded_weights
+from folkmoot.models.quiet import without_progress_bars
 from folkmoot.records import BadInput, MissingExtra
 from folkmoot.runs.atomic import atomic_folder
 
@@ -60,6 +61,7 @@ def unpack_gguf(weights: Path, folder: Path) -> None:
         import transformers
     except ImportError:
         raise MissingExtra("Unpacking GGUF weights", "distill") from None
+    without_progress_bars()
     where = {"gguf_file": weights.name, "local_files_only": True}
     model: Any = transformers.AutoModelForCausalLM.from_pretrained(str(weights.parent), dtype=torch.float32, **where)
     tokenizer = transformers.AutoTokenizer.from_pretrained(str(weights.parent), **where)

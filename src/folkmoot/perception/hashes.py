@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from folkmoot.records import BadRecord, MissingExtra
+from folkmoot.records import BadInput, BadRecord, MissingExtra
 
 MATCH_BITS = 31
 """PDQ's own threshold."""
@@ -194,11 +194,16 @@ def read_bank(path: Path) -> HashBank:
     A line with nothing but 64 hexadecimal digits will do, as ThreatExchange's plain lists have it.
 
     Raises:
+        BadInput: the file is missing or holds no text.
         BadRecord: names the file, the line and the field.
     """
     known = []
-    with path.open(encoding="utf-8", newline="") as file:
-        lines = file.read().splitlines()
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise BadInput(f"cannot read the bank of hashes {path}: {why}; give a CSV or JSONL file") from None
     plain = bool(lines) and _is_hash(lines[0].split(",")[0].strip())
     if path.suffix == ".jsonl":
         rows = []

@@ -105,6 +105,14 @@ def reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
+def complaint(error: Exception) -> str:
+    """What is wrong with a picture that Pillow cannot read: the system's own words, or that it is broken.
+
+    Pillow's messages name no reason that a reader could act on, and sometimes the path.
+    """
+    return str(getattr(error, "strerror", None) or "the file is damaged or cut off").lower()
+
+
 def open_picture(path: Path, settings: PerceptionSettings) -> Any:
     """A decoded RGB picture of Pillow's, upright, within the limit of pixels.
 
@@ -133,6 +141,6 @@ def open_picture(path: Path, settings: PerceptionSettings) -> Any:
     except Unreadable:
         raise
     except Exception as error:  # Pillow's plugins raise whatever a broken file makes them raise
-        raise Unreadable(f"the picture cannot be decoded: {type(error).__name__}") from None
+        raise Unreadable(f"the picture cannot be decoded: {complaint(error)}") from None
     finally:
         Image.MAX_IMAGE_PIXELS = before

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from folkmoot.perception.medium import complaint
 from folkmoot.records import MissingExtra, Observation, Outcome
 
 AI_SOURCES = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia")
@@ -21,6 +22,20 @@ EXIF_FIELDS = {271: "make", 272: "model", 305: "software", 306: "changed", 315: 
 EXIF_DETAIL_FIELDS = {36867: "taken", 36868: "digitised"}
 GENERATOR_CHUNKS = ("parameters", "prompt", "workflow", "Dream", "sd-metadata", "invokeai_metadata")
 """The PNG text chunks in which image generators keep their settings (AUTOMATIC1111, ComfyUI, InvokeAI)."""
+UNREADABLE = {
+    "Assertion": "one of its statements is broken",
+    "AssertionNotFound": "one of its statements is missing",
+    "Decoding": "it is wrongly encoded",
+    "Io": "the file breaks off or is damaged",
+    "Json": "it is no valid JSON",
+    "Manifest": "the manifest is broken",
+    "ResourceNotFound": "a part that it refers to is missing",
+    "Signature": "its signature is broken",
+    "Verify": "it cannot be verified",
+}
+"""What c2pa's kinds of errors mean."""
+FOREIGN = "the file is damaged, or they are of a kind that is not known here"
+"""Of other errors, c2pa's library says only that it failed."""
 XMP_BYTES = 1 << 20
 """How much of a file is searched for a digital source type (chosen: XMP stands near the start)."""
 
@@ -63,11 +78,13 @@ def content_credentials(path: Path, kind: str) -> Observation:
         if words.startswith("NotSupported"):
             return found("Files of this type carry no content credentials that can be read.", state="absent")
         return found(
-            f"Content credentials cannot be read: {words.split(':')[0]}.", Outcome.CALL_FAILED, state="unreadable"
+            f"Content credentials cannot be read: {UNREADABLE.get(words.split(':')[0], FOREIGN)}.",
+            Outcome.CALL_FAILED,
+            state="unreadable",
         )
     except (OSError, ValueError) as error:
         return found(
-            f"Content credentials cannot be read: {type(error).__name__}.", Outcome.CALL_FAILED, state="unreadable"
+            f"Content credentials cannot be read: {complaint(error)}.", Outcome.CALL_FAILED, state="unreadable"
         )
     return found(**described(report))
 
@@ -126,7 +143,7 @@ def picture_metadata(path: Path) -> list[Observation]:
             chunks = [name for name in GENERATOR_CHUNKS if isinstance(picture.info.get(name), str)]
     except Exception as error:  # Pillow's plugins raise whatever a broken file makes them raise
         return [
-            Observation(kind="provenance", text=f"Metadata cannot be read: {type(error).__name__}.", tool=tool,
+            Observation(kind="provenance", text=f"Metadata cannot be read: {complaint(error)}.", tool=tool,
                         outcome=Outcome.CALL_FAILED, detail={"source": "exif"})
         ]  # fmt: skip
     finally:

@@ -22,6 +22,7 @@ from folkmoot.records import BadInput, BadRecord, Judge, Record, Task
 from folkmoot.runs import Budget, Ledger, Price, RunFolder
 from folkmoot.students import card_file, open_student
 from folkmoot.students.grounding import GROUNDER_FILE, grounder_folder, open_grounder
+from folkmoot.students.opening import CARD_FILES
 
 REPLY_TOKENS = 256
 BRIEF_LOOK = PerceptionSettings(ocr_frames=8)
@@ -99,20 +100,32 @@ def find_judge(name: str) -> JudgeSpec:
         BadInput: it is none of these.
     """
     folder = Path(name)
-    if card_file(folder) is not None:
-        return JudgeSpec(student=name)
-    if card_file(folder / "student") is not None:
-        return JudgeSpec(student=str(folder / "student"))
+    if (student := student_folder(folder)) is not None:
+        return JudgeSpec(student=name if student == folder else str(student))
     if name.endswith(".toml"):
         return read_judge(folder)
     plain = name.partition(":")[0]
     if plain in PANELS:
         return JudgeSpec(panel=name)
     if folder.exists():
-        raise BadInput(f"{name} is no student's folder and no run that left one: it has no card.json")
+        raise BadInput(without_student(folder))
     raise BadInput(
         f"no judge '{name}'{did_you_mean(plain, list(PANELS))}: give a student's folder, a run folder, a recipe's .toml "
         f"file, or one of the panels {', '.join(PANELS)}"
+    )
+
+
+def student_folder(path: Path) -> Path | None:
+    """The student's folder that a path names: itself, or the one that a run or a society's loop left in it."""
+    places = (path, path / "student", path / "student" / "student")
+    return next((place for place in places if card_file(place) is not None), None)
+
+
+def without_student(path: Path) -> str:
+    """The words of an error about a folder in which there is no student."""
+    return (
+        f"{path} is no student's folder and no run that left one: it has neither {' nor '.join(CARD_FILES)}. Make one "
+        "with 'folkmoot selftrain', 'folkmoot distill' or 'folkmoot run', and give its run folder."
     )
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from folkmoot.formats import iter_posts, load_task
 from folkmoot.models.chat import ChatModel
 from folkmoot.recipes.judges import JudgeSpec, build_judge, check_opinions, configuration_of, model_of
-from folkmoot.records import BadInput, BadRecord, Judge, Post, Record, TooManyFailures
+from folkmoot.records import BadInput, BadRecord, BudgetReached, Judge, Post, Record, TooManyFailures
 from folkmoot.runs import (
     Budget,
     LedgerTotals,
@@ -109,7 +109,8 @@ def judge_files(
     """The summary, once `out` holds a verdict on each post, in the posts' order.
 
     What was judged before, in the same run folder, is not judged again, nor a kept call sent again. Where too many
-    posts failed, the verdicts that there are are written all the same.
+    posts failed or the budget is reached, the verdicts that there are are written all the same, and the summary is the
+    error's `so_far`.
 
     Raises:
         FolkmootError: as `judge_posts`, `RunFolder.open` and `build_judge`.
@@ -135,19 +136,26 @@ def judge_files(
                 return await judge_posts(
                     judge, files.posts(), log=run.verdict_log, concurrency=concurrency, on_progress=on_progress,
                     total=len(ids), ledger=run.ledger if model else None, max_failure_share=max_failure_share,
+                    out=out,
                 )  # fmt: skip
             finally:
                 if model is not None:
                     await model.aclose()
 
+        def judged(summary: RunSummary) -> Judged:
+            totals = run.ledger.totals() if model is not None else None
+            return Judged(**summary.model_dump(), out=str(out), run=str(folder), ledger=totals)
+
         try:
             summary = asyncio.run(work())
-        except TooManyFailures:
-            write()
+        except (BudgetReached, TooManyFailures) as error:
+            if len(run.verdict_log):
+                write()
+            if isinstance(error.so_far, RunSummary):
+                error.so_far = judged(error.so_far)
             raise
         write()
-        totals = run.ledger.totals() if model is not None else None
-    return Judged(**summary.model_dump(), out=str(out), run=str(folder), ledger=totals)
+        return judged(summary)
 
 
 def judge_shards(
@@ -175,12 +183,21 @@ def judge_shards(
         if model is not None:
             spec = spec.model_copy(update={"ledger": str(folder.absolute())})
             asyncio.run(model.aclose())
-        summary = judge_on_ray(
-            functools.partial(build_judge, spec), shards, out, workers=workers, concurrency=concurrency,
-            columns=columns, form=form, max_failure_share=max_failure_share, on_progress=on_progress,
-        )  # fmt: skip
-        totals = run.ledger.totals() if model is not None else None
-    return Judged(**summary.model_dump(), out=out, run=str(folder), ledger=totals)
+
+        def judged(summary: RunSummary) -> Judged:
+            totals = run.ledger.totals() if model is not None else None
+            return Judged(**summary.model_dump(), out=out, run=str(folder), ledger=totals)
+
+        try:
+            summary = judge_on_ray(
+                functools.partial(build_judge, spec), shards, out, workers=workers, concurrency=concurrency,
+                columns=columns, form=form, max_failure_share=max_failure_share, on_progress=on_progress,
+            )  # fmt: skip
+        except TooManyFailures as error:
+            if isinstance(error.so_far, RunSummary):
+                error.so_far = judged(error.so_far)
+            raise
+        return judged(summary)
 
 
 def load_judge(spec: JudgeSpec) -> tuple[Judge, ChatModel | None]:

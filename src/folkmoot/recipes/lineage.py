@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from folkmoot.formats import read_lessons, read_pairs, read_posts
+from folkmoot.recipes.judges import student_folder, without_student
 from folkmoot.records import BadInput, Lesson, Opinion, Post, Record, Verdict, content_hash
 from folkmoot.records.preference import words
 from folkmoot.runs import RunFolder, VerdictLog
@@ -34,6 +35,7 @@ class TracedPair(Record):
     kind: str | None
     sc: float
     n: int
+    """How many opinions the numbers stand for; 0 where they are not known."""
     n_correct: int
     n_partial: int
     pair: str
@@ -65,7 +67,9 @@ def trace_prediction(student: Path, post: Post, *, nearest: int = 5) -> Trace:
     Raises:
         BadInput: the folder is no student's within its run, or a file of the run is missing.
     """
-    folder = student if card_file(student) is not None else student / "student"
+    folder = student_folder(student)
+    if folder is None:
+        raise BadInput(without_student(student))
     if (path := card_file(folder)) is not None and path.name != CARD_FILE:
         return trace_language(folder, post, nearest=nearest)
     card = StudentCard.load(folder)
@@ -129,7 +133,7 @@ def trace_language(folder: Path, post: Post, *, nearest: int) -> Trace:
         verdict=LanguageStudent.load(folder).verdict(post.blind()),
         student=str(folder), card=content_hash(card.model_dump(mode="json")), run=str(run_path),
         inputs=run.manifest.get("inputs", {}),
-        lessons=dict(Counter(f"{pair.kind or 'pair'} (society)" for pair in by_id.values())),
+        lessons=dict(Counter(f"{pair.kind or 'pair'} (society)" if pair.n else "pair" for pair in by_id.values())),
         lessons_hash_holds=len(by_id) == len(taught),
         nearest_pairs=tuple(
             TracedPair(

@@ -8,24 +8,30 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, StrictBool, ValidationError
 
 from folkmoot.evaluation import compare_judges, evaluate, write_report
 from folkmoot.formats import load_task, read_opinions, read_posts, write_verdicts
-from folkmoot.formats.fields import did_you_mean, suggestion
+from folkmoot.formats.fields import did_you_mean, shown, suggestion
 from folkmoot.models.chat import ChatModel
 from folkmoot.panels import RecordedOpinions, build_panel, heard_from
 from folkmoot.recipes.launched import one_process
 from folkmoot.records import BadInput, Judge, MissingExtra, Opinion, Post, Record, Task, Verdict
 from folkmoot.runs import RunFolder
-from folkmoot.students.card import VIEWS, View
+from folkmoot.runs.atomic import write_atomically
+from folkmoot.runs.folder import METRICS
+from folkmoot.students.card import CARD_FILE, VIEWS, View
 
 S = TypeVar("S", bound=Record)
+
+FINISHED = "finished.json"
+"""The file that a self-training run writes last."""
 
 
 class EncoderChoice(Record):
@@ -38,7 +44,7 @@ class EncoderChoice(Record):
     base: str = "embedded"
     views: tuple[View, ...] = ("text",)
     image: str = "embedded"
-    tune: bool = False
+    tune: StrictBool = False
     max_tokens: int = Field(default=64, gt=1)
     threads: int | None = None
     """Threads for torch; part of what makes two runs the same bytes."""
@@ -73,10 +79,10 @@ class LowResource(Record):
     frozen: dict[str, Any] = Field(default_factory=dict)
     tuned: dict[str, Any] = Field(default_factory=dict)
     distillation: dict[str, Any] | None = None
-    lexical: bool = False
-    estimate_prior: bool = False
+    lexical: StrictBool = False
+    estimate_prior: StrictBool = False
     abstain_accuracy: float | None = Field(default=None, gt=0, le=1)
-    export: bool = True
+    export: StrictBool = True
     title: str | None = None
 
 
@@ -141,14 +147,16 @@ async def run_low_resource(
     announce: Announce = say_nothing,
     command: str = "",
 ) -> Trained:
-    """The run finished in `out`, from wherever it stood.
+    """The run finished in `out`, from wherever it stood; one that is finished is only told again.
 
     Args:
         resolve: turns a path of the recipe into a path of this machine.
-        model_for: makes the panel's model within the run folder's ledger and budget; not needed with opinions.
+        model_for: makes the panel's model within the run folder's ledger and budget, which is closed at the end; not
+            needed with opinions.
 
     Raises:
-        BadInput: the files or the settings cannot be used, or a launcher has started several processes.
+        BadInput: the files or the settings cannot be used, no labelled or no dev post shows any of the views, or a
+            launcher has started several processes.
         MissingExtra: the `train` extra is not installed.
     """
     started = time.monotonic()
@@ -157,6 +165,12 @@ async def run_low_resource(
     task, labelled, pool, dev, opinions, inputs = (
         read.task, read.labelled, read.pool, read.dev, read.opinions, read.paths
     )  # fmt: skip
+    configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": task.hash}}
+    if (out / FINISHED).exists():
+        with RunFolder.open(out, configuration, inputs=inputs) as run:
+            if (told := read_finished(run)) is not None:
+                announce("done", note="it was finished before")
+                return told
     if find_spec("torch") is None or find_spec("sklearn") is None:
         raise MissingExtra("Self-training", "train")
     if (recipe.distillation or {}).get("language") is not None and find_spec("peft") is None:
@@ -183,6 +197,8 @@ async def run_low_resource(
 
     torch.set_num_threads(recipe.encoder.threads or torch.get_num_threads())
     settings = settings_of(SelfTrainingSettings, recipe.rounds, "rounds")
+    frozen = settings_of(FrozenSettings, recipe.frozen, "frozen")
+    tuned = settings_of(TunedSettings, recipe.tuned, "tuned")
     distillation = None
     if recipe.distillation is not None:
         distillation = settings_of(DistillationSettings, recipe.distillation, "distillation")
@@ -196,8 +212,8 @@ async def run_low_resource(
     if settings.agreement.source is not Source.CLASSIFIER and opinions is None and model_for is None:
         raise BadInput("a panel needs recorded opinions (--opinions FILE) or a model (--model)")
 
-    configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": task.hash}}
-    with RunFolder.open(out, configuration, inputs=inputs) as run:
+    async with AsyncExitStack() as held:
+        run = held.enter_context(RunFolder.open(out, configuration, inputs=inputs))
         panel_for: Callable[[Judge], Judge] | None = None
         if opinions is not None:
             if recipe.agents is not None:
@@ -206,6 +222,7 @@ async def run_low_resource(
             panel_for = lambda classifier: recorded  # noqa: E731
         elif model_for is not None and settings.agreement.source is not Source.CLASSIFIER:
             model = model_for(run)
+            held.push_async_callback(model.aclose)
             panel_for = lambda classifier: build_panel(  # noqa: E731
                 recipe.panel.name,
                 task,
@@ -223,22 +240,23 @@ async def run_low_resource(
                 if done == total or done % 25 == 0:
                     announce("looking", done, total)
 
-            learner = SeeingLearner(
+            learner = seeing = SeeingLearner(
                 table, reader=ViewReader.open(recipe.encoder.views, text=recipe.encoder.base, image=recipe.encoder.image),
                 taught=[*labelled, *pool],
-                settings=settings_of(FrozenSettings, recipe.frozen, "frozen"),
-                cache=run.file("vectors"), on_post=on_look,
+                settings=frozen, cache=run.file("vectors"), on_post=on_look,
             )  # fmt: skip
+            check_views(seeing.shown, labelled, inputs["labelled"], recipe.encoder.views)
+            check_views(seeing.shown, dev, inputs["dev"], recipe.encoder.views)
         elif recipe.encoder.tune:
             learner = TunedLearner(
                 table, encoder=recipe.encoder.base, max_tokens=recipe.encoder.max_tokens,
-                settings=settings_of(TunedSettings, recipe.tuned, "tuned"),
+                settings=tuned,
             )  # fmt: skip
         else:
             announce("encoding", note=f"{len(table)} posts, once")
             learner = FrozenLearner(
                 table, encoder=recipe.encoder.base, max_tokens=recipe.encoder.max_tokens,
-                settings=settings_of(FrozenSettings, recipe.frozen, "frozen"), cache=run.file("vectors"),
+                settings=frozen, cache=run.file("vectors"),
             )  # fmt: skip
 
         def on_step(done: int, total: int) -> None:
@@ -350,14 +368,35 @@ async def run_low_resource(
                 "Scored on": f"{len(dev)} dev posts, which also chose the rounds and the calibration",
             },
         )  # fmt: skip
+        write_atomically(run.file(FINISHED), json.dumps({"has_fast_student": fast is not None}) + "\n")
         announce("done", note=f"{time.monotonic() - started:.0f} s")
-        return Trained(
-            folder=str(out),
-            student=str(run.file("student")),
-            fast_student=str(run.file("fast_student")) if fast is not None else None,
-            report=str(report),
-            metrics=summary["dev"],
-        )
+        return trained_in(run, has_fast_student=fast is not None, metrics=summary["dev"])
+
+
+def trained_in(run: RunFolder, *, has_fast_student: bool, metrics: dict[str, Any]) -> Trained:
+    """What a finished run left."""
+    return Trained(
+        folder=str(run.path),
+        student=str(run.file("student")),
+        fast_student=str(run.file("fast_student")) if has_fast_student else None,
+        report=str(run.file("report.html")),
+        metrics=metrics,
+    )
+
+
+def read_finished(run: RunFolder) -> Trained | None:
+    """What a run left that has written its last file, or None where part of that is gone and is to be made again."""
+    marker = run.file(FINISHED)
+    try:
+        has_fast_student = bool(json.loads(marker.read_text("utf-8"))["has_fast_student"])
+        metrics = json.loads(run.file(METRICS).read_text("utf-8"))["dev"]
+    except (OSError, ValueError, KeyError, TypeError):
+        has_fast_student, metrics = False, None
+    made = [f"student/{CARD_FILE}", "report.html", *([f"fast_student/{CARD_FILE}"] if has_fast_student else [])]
+    if metrics is None or not all(run.file(name).is_file() for name in made):
+        marker.unlink()  # a kill while it is made again must not find it
+        return None
+    return trained_in(run, has_fast_student=has_fast_student, metrics=metrics)
 
 
 def read_views(joined: str) -> list[str]:
@@ -375,11 +414,34 @@ def read_views(joined: str) -> list[str]:
     return views
 
 
+def read_gammas(joined: str) -> list[float]:
+    """The gammas of a list joined by commas.
+
+    Raises:
+        BadInput: one is no number from -1 to 1.
+    """
+    gammas = []
+    for part in joined.split(","):
+        try:
+            gammas.append(float(part))
+        except ValueError:
+            raise BadInput(
+                f"--gamma-sweep: {shown(part.strip())} is no number; give some such as '-0.1,0,0.1'"
+            ) from None
+        if not -1 <= gammas[-1] <= 1:
+            raise BadInput(f"--gamma-sweep: {gammas[-1]:g} arrived; from -1 to 1 is accepted")
+    return gammas
+
+
+class BadSettings(BadInput):
+    """A table of a recipe that cannot be used; whoever has read the recipe knows its file."""
+
+
 def settings_of(kind: type[S], values: Mapping[str, Any], table: str) -> S:
     """The settings that a recipe's table names, the rest at their defaults.
 
     Raises:
-        BadInput: a field is unknown or its value is not accepted.
+        BadSettings: a field is unknown or its value is not accepted.
     """
     try:
         return kind.model_validate(dict(values))
@@ -387,7 +449,8 @@ def settings_of(kind: type[S], values: Mapping[str, Any], table: str) -> S:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         hint = did_you_mean(field, kind.model_fields) if first["type"] == "extra_forbidden" else ""
-        raise BadInput(f"recipe table '{table}', field '{field}': {first['msg']}{hint or '.'}") from None
+        arrived = "" if first["type"] in ("missing", "extra_forbidden") else f"; {shown(first['input'])} arrived"
+        raise BadSettings(f"recipe table '{table}', field '{field}': {first['msg']}{arrived}{hint or '.'}") from None
 
 
 @dataclass(frozen=True)
@@ -467,6 +530,23 @@ def check_labels(posts: Sequence[Post], path: Path, task: Task) -> None:
                 f"{path}, field 'label': none of the {len(posts)} posts is '{label}'; task '{task.name}' needs at least "
                 "one of each label"
             )
+
+
+def check_views(shown: Mapping[str, bool], posts: Sequence[Post], path: Path, views: Sequence[View]) -> None:
+    """Refuse a file of posts of which none shows any of the views.
+
+    Args:
+        shown: whether a post shows one, by its id.
+
+    Raises:
+        BadInput: names the file and the views.
+    """
+    if not any(shown[post.id] for post in posts):
+        raise BadInput(
+            f"{path}: none of the {len(posts)} posts shows the {'views' if len(views) > 1 else 'view'} "
+            f"{', '.join(views)}, so a student that reads nothing else cannot learn. Give posts with media that can be "
+            "read, or add the view text."
+        )
 
 
 def panel_options(choice: PanelChoice, classifier: Judge | None) -> dict[str, Any]:

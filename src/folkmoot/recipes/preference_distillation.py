@@ -13,22 +13,27 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from folkmoot.evaluation import evaluate, write_report
 from folkmoot.formats import load_task, read_pairs, read_posts, write_verdicts
+from folkmoot.formats.fields import shown
 from folkmoot.models.instruction import INSTRUCTION, Instruction
 from folkmoot.models.weights import EMBEDDED, base_folder
 from folkmoot.recipes.low_resource import Announce, check_apart, check_labels, flat, say_nothing, settings_of
 from folkmoot.records import BadInput, MissingExtra, Post, PreferencePair, Record, Task
 from folkmoot.runs import RunFolder
 from folkmoot.students import LanguageCard
+from folkmoot.supervision.correction import social_correction
 
 if TYPE_CHECKING:
     from folkmoot.training.language_base import LanguageBase
     from folkmoot.training.preference import PreferenceSettings, Trained
     from folkmoot.training.preference_pairs import PairCounts
     from folkmoot.training.shared_prefix import TokenPair
+
+SC_SLACK = 0.01
+"""How far a pair's sc may lie from what its counts give (chosen): published tables round to two digits."""
 
 NEEDED = ("torch", "transformers", "peft", "accelerate", "sklearn")
 
@@ -54,7 +59,7 @@ class Distillation(Record):
     """The frame in which the pairs' prompts were written, and in which the student will be asked."""
     dev_rows: int | None = Field(default=None, gt=0)
     """How many dev posts are scored, the first ones; all by default."""
-    clean: bool = False
+    clean: StrictBool = False
     threads: int | None = None
     title: str | None = None
 
@@ -105,31 +110,82 @@ def read_pair_inputs(recipe: Distillation, resolve: Callable[[str], Path]) -> Pa
         pairs = [pair for pair in pairs if not pair.flags]
         if not pairs:
             raise BadInput(f"{paths['pairs']}: every pair has a flag, and 'clean' leaves those out")
-    for pair in pairs:
-        if pair.label is not None and pair.label not in task.label_names:
-            raise BadInput(
-                f"{paths['pairs']}, field 'label': pair '{pair.id}' has a label that task '{task.name}' does not have"
-            )
-    dev: list[Post] = []
-    if "dev" in paths:
-        dev = read_posts(paths["dev"], task=task, media="check")[: recipe.dev_rows]
-        check_labels(dev, paths["dev"], task)
-        check_apart([Post(id=pair.id) for pair in pairs], dev, "the pairs", "dev")
+    check_pairs(pairs, paths["pairs"], Instruction(task, recipe.instruction))
+    dev = read_dev(recipe, task, resolve)
+    check_apart([Post(id=pair.id) for pair in pairs], dev, "the pairs", "dev")
     return PairInputs(task, pairs, dev, paths)
 
 
-def plan_distillation(recipe: Distillation, resolve: Callable[[str], Path] = Path) -> DistillationPlan:
-    """What training would take: pairs, tokens and steps. Loads the base model, trains nothing."""
-    read = read_pair_inputs(recipe, resolve)
+def read_dev(recipe: Distillation, task: Task, resolve: Callable[[str], Path]) -> list[Post]:
+    """The dev posts that a recipe names, none where it names none.
+
+    Raises:
+        BadInput: the file cannot be used.
+    """
+    if recipe.dev is None:
+        return []
+    path = resolve(recipe.dev)
+    dev = read_posts(path, task=task, media="check")[: recipe.dev_rows]
+    check_labels(dev, path, task)
+    return dev
+
+
+def check_pairs(pairs: Sequence[PreferencePair], path: Path, told: Instruction) -> None:
+    """Refuse pairs that teach another task, or whose numbers contradict one another.
+
+    Raises:
+        BadInput: names the first such pair.
+    """
+    task = told.task
+    for pair in pairs:
+        if pair.label is not None and pair.label not in task.label_names:
+            raise BadInput(f"{path}, field 'label': pair '{pair.id}' has a label that task '{task.name}' does not have")
+        if pair.n and abs(pair.sc - (counted := social_correction(pair.n, pair.n_correct, pair.n_partial))) > SC_SLACK:
+            raise BadInput(
+                f"{path}, field 'sc': pair '{pair.id}' has {pair.sc:g}, and its n, n_correct and n_partial give "
+                f"{counted:.4g}. Mend one or the other, or leave the counts out."
+            )
+    before, _, after = told.verdict("\0").partition("\0")
+    last = [pair.chosen_text.rstrip().rsplit("\n", 1)[-1] for pair in pairs]
+    named = [line.removeprefix(before).removesuffix(after) for line in last if line.startswith(before)]
+    if named and not set(named) & set(task.label_names):
+        raise BadInput(
+            f"{path}, field 'chosen': {len(named)} answers end in a verdict, the first in {shown(named[0])}, and none "
+            f"of them is a label of task '{task.name}' ({', '.join(task.label_names)})"
+        )
+
+
+def preference_settings(recipe: Distillation, table: str = "settings") -> PreferenceSettings:
+    """How a recipe's model learns.
+
+    Args:
+        table: what the recipe's file calls the settings.
+
+    Raises:
+        BadInput: a field is unknown or not accepted.
+        MissingExtra: the `distill` extra is not installed.
+    """
     check_installed()
-    from folkmoot.training.language_base import load_base
     from folkmoot.training.preference import PreferenceSettings
+
+    return settings_of(PreferenceSettings, recipe.settings, table)
+
+
+def plan_distillation(recipe: Distillation, resolve: Callable[[str], Path] = Path) -> DistillationPlan:
+    """What training would take: pairs, tokens and steps. Loads the base model, trains nothing.
+
+    Raises:
+        BadInput, MissingExtra: as `run_distillation`.
+    """
+    read = read_pair_inputs(recipe, resolve)
+    settings = preference_settings(recipe)
+    from folkmoot.training.language_base import load_base
     from folkmoot.training.preference_pairs import tokenize_pairs
 
-    settings = settings_of(PreferenceSettings, recipe.settings, "settings")
     base = load_base(base_folder(recipe.base))
     tokens, counts = tokenize_pairs(read.pairs, base, max_tokens=settings.max_tokens, folder=read.paths["pairs"].parent,
                                     verdicts=recipe.mode == "likelihood")  # fmt: skip
+    readable(read.dev, base, Instruction(read.task, recipe.instruction))
     return DistillationPlan(
         pairs=counts.pairs, used=counts.used, cut=counts.cut, left_out=counts.left_out,
         tokens=sum(pair.tokens for pair in tokens.values()),
@@ -169,14 +225,12 @@ def run_distillation(
     """
     started = time.monotonic()
     read = read_pair_inputs(recipe, resolve)
-    check_installed()
+    settings = preference_settings(recipe)
     import torch
 
     from folkmoot.students.language import ADAPTER_FOLDER, MODEL_FOLDER, LanguageStudent
-    from folkmoot.training.preference import PreferenceSettings
     from folkmoot.training.processes import Processes
 
-    settings = settings_of(PreferenceSettings, recipe.settings, "settings")
     torch.set_num_threads(recipe.threads or torch.get_num_threads())
     processes = Processes.start()
     if not processes.is_main:
@@ -281,7 +335,7 @@ def teach(
     if recipe.after is not None:
         stages = [settings.model_copy(update={"loss": recipe.after}), settings]
     for number, stage in enumerate(stages):
-        announce("stage", note=f"{stage.loss}, {len(tokens)} pairs, {stage.epochs} epochs")
+        announce("stage", note=f"{stage.loss}, {counts.in_words()}, {stage.epochs} epochs")
         model, trained = train_preference(
             model, tokens, stage, out / f"training_{number}", padding=padding_id(base.tokenizer),
             score_dev=score_dev if dev and number == len(stages) - 1 else None,

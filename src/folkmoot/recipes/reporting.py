@@ -82,7 +82,9 @@ def gold_posts(paths: list[Path], task: Task) -> list[Post]:
     Raises:
         BadInput: none has.
     """
-    labelled = [post for path in paths for post in read_posts(path, task=task) if post.label is not None]
+    labelled = [
+        post for path in paths for post in read_posts(path, task=task, needs_content=False) if post.label is not None
+    ]
     if not labelled:
         named = ", ".join(map(str, paths)) or "the run"
         raise BadInput(f"a report scores verdicts, and no post of {named} has a label; give --gold")

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -28,6 +28,10 @@ from folkmoot.recipes.low_resource import Announce, check_apart, say_nothing, se
 from folkmoot.recipes.preference_distillation import check_installed
 from folkmoot.records import BadInput, MissingExtra, Post, Record, Task
 from folkmoot.runs import RunFolder
+
+if TYPE_CHECKING:
+    from folkmoot.training.grounding import GrounderSettings, GroundingExample
+    from folkmoot.training.preference import PreferenceSettings
 
 Part = Literal["router", "reasoner", "grounder"]
 TAGGED = re.compile(r"<(context|think|answer)>(.*?)</\1>", re.DOTALL)
@@ -82,9 +86,26 @@ def run_part(
         MissingExtra: the `distill` extra (router, reasoner) or `train` (grounder) is not installed.
     """
     one_process(f"Teaching a {recipe.part}")
-    paths = {"examples": resolve(recipe.examples)} | ({"dev": resolve(recipe.dev)} if recipe.dev else {})
-    train = _train_grounder if recipe.part == "grounder" else _train_language
-    return train(recipe, paths, out, announce)
+    if recipe.part == "grounder":
+        return _train_grounder(recipe, read_spans(recipe, resolve), out, announce)
+    return _train_language(recipe, read_answers(recipe, resolve), out, announce)
+
+
+def check_part(recipe: PartRecipe, resolve: Callable[[str], Path] = Path) -> None:
+    """Nothing, where `run_part` could begin to train.
+
+    Raises:
+        BadInput, MissingExtra: as `run_part`.
+    """
+    if recipe.part == "grounder":
+        read_spans(recipe, resolve)
+    else:
+        read_answers(recipe, resolve)
+
+
+def paths_of(recipe: PartRecipe, resolve: Callable[[str], Path]) -> dict[str, Path]:
+    """The files that a part names."""
+    return {"examples": resolve(recipe.examples)} | ({"dev": resolve(recipe.dev)} if recipe.dev else {})
 
 
 # ------------------------------------------------------------------------------------------- router, reasoner
@@ -158,7 +179,26 @@ def _asked(prompt: Any, system: str, post: Post, section: str, **slots: Any) -> 
     return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(parts)}]
 
 
-def _train_language(recipe: PartRecipe, paths: dict[str, Path], out: Path, announce: Announce) -> PartResult:
+class Answers(NamedTuple):
+    """What a router or a reasoner learns from, how, and the folder of its base."""
+
+    paths: dict[str, Path]
+    task: Task
+    posts: list[Post]
+    dev: list[Post]
+    lessons: list[Lesson]
+    settings: PreferenceSettings
+    base: Path
+
+
+def read_answers(recipe: PartRecipe, resolve: Callable[[str], Path]) -> Answers:
+    """The answers that a router or a reasoner is to imitate.
+
+    Raises:
+        BadInput: a file or a setting cannot be used, or nothing can be learned.
+        MissingExtra: the `distill` extra is not installed.
+    """
+    paths = paths_of(recipe, resolve)
     task = load_task(recipe.task)
     posts = read_posts(paths["examples"], task=task)
     dev = read_posts(paths["dev"], task=task) if "dev" in paths else []
@@ -171,19 +211,27 @@ def _train_language(recipe: PartRecipe, paths: dict[str, Path], out: Path, annou
             f"{paths['examples']}, field 'meta.gold.{field}': no post has one that a {recipe.part} can learn"
         )
     check_installed()
+    from folkmoot.training.preference import PreferenceSettings
+
+    values = {"seed": recipe.seed, **recipe.settings, "loss": "sft"}
+    settings = settings_of(PreferenceSettings, values, f"{recipe.part}.settings")
+    return Answers(paths, task, posts, dev, lessons, settings, base_folder(recipe.base))
+
+
+def _train_language(recipe: PartRecipe, read: Answers, out: Path, announce: Announce) -> PartResult:
     import torch
 
     from folkmoot.students.language import padding_id
     from folkmoot.training.imitation import tokenize_lessons
     from folkmoot.training.language_base import load_base
-    from folkmoot.training.preference import PreferenceSettings, train_preference
+    from folkmoot.training.preference import train_preference
 
+    paths, task, posts, dev, lessons, settings, base_at = read
     torch.set_num_threads(recipe.threads or torch.get_num_threads())
-    settings = settings_of(PreferenceSettings, {"seed": recipe.seed, **recipe.settings, "loss": "sft"}, "settings")
     configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": task.hash}}
     with RunFolder.open(out, configuration, inputs=paths) as run:
         announce("loading", note=recipe.base)
-        base = load_base(base_folder(recipe.base))
+        base = load_base(base_at)
         tokens = tokenize_lessons(
             [(one.id, one.messages, one.answer) for one in lessons], base, max_tokens=settings.max_tokens
         )
@@ -227,7 +275,7 @@ def _score_router(model: Any, base: Any, lessons: Sequence[Lesson], max_tokens: 
 # --------------------------------------------------------------------------------------------------- grounder
 
 
-def read_grounding(path: Path) -> list[Any]:
+def read_grounding(path: Path) -> list[GroundingExample]:
     """The grounding examples of a JSONL file.
 
     Raises:
@@ -242,16 +290,28 @@ def read_grounding(path: Path) -> list[Any]:
     return found
 
 
-def _train_grounder(recipe: PartRecipe, paths: dict[str, Path], out: Path, announce: Announce) -> PartResult:
+class Spans(NamedTuple):
+    """What a grounder learns from, and how."""
+
+    paths: dict[str, Path]
+    examples: list[GroundingExample]
+    dev: list[GroundingExample]
+    settings: GrounderSettings
+
+
+def read_spans(recipe: PartRecipe, resolve: Callable[[str], Path]) -> Spans:
+    """The spans that a grounder is to find.
+
+    Raises:
+        BadInput: a file or a setting cannot be used.
+        MissingExtra: the `train` extra is not installed.
+    """
     from importlib.util import find_spec
 
+    paths = paths_of(recipe, resolve)
     if find_spec("torch") is None or find_spec("onnxruntime") is None:
         raise MissingExtra("Training a grounder", "train")
-    import torch
-
-    from folkmoot.models.sentence_encoder import SentenceEncoder
-    from folkmoot.students.grounding import Describer
-    from folkmoot.training.grounding import GrounderSettings, score_spans, train_grounder
+    from folkmoot.training.grounding import GrounderSettings
 
     examples = read_grounding(paths["examples"])[: recipe.rows]
     dev = read_grounding(paths["dev"]) if "dev" in paths else []
@@ -260,7 +320,17 @@ def _train_grounder(recipe: PartRecipe, paths: dict[str, Path], out: Path, annou
         raise BadInput(
             f"{len(shared)} groups are both in the examples and in dev, the first '{min(shared)}'; keep them apart"
         )
-    settings = settings_of(GrounderSettings, recipe.settings, "settings")
+    return Spans(paths, examples, dev, settings_of(GrounderSettings, recipe.settings, "grounder.settings"))
+
+
+def _train_grounder(recipe: PartRecipe, read: Spans, out: Path, announce: Announce) -> PartResult:
+    import torch
+
+    from folkmoot.models.sentence_encoder import SentenceEncoder
+    from folkmoot.students.grounding import Describer
+    from folkmoot.training.grounding import score_spans, train_grounder
+
+    paths, examples, dev, settings = read
     torch.set_num_threads(recipe.threads or torch.get_num_threads())
     with RunFolder.open(out, {"recipe": recipe.model_dump(mode="json", exclude_none=True)}, inputs=paths) as run:
         describer = Describer(SentenceEncoder(recipe.base))
@@ -319,9 +389,16 @@ class SocialLoop(Record):
 def run_social(
     loop: SocialLoop, out: Path, *, resolve: Callable[[str], Path] = Path, announce: Announce = say_nothing
 ) -> list[PartResult]:
-    """Every part of the recipe, each in its own folder below `out`; a killed one goes on where it stopped."""
+    """Every part of the recipe, each in its own folder below `out`; a killed one goes on where it stopped.
+
+    Raises:
+        BadInput, MissingExtra: a part cannot be trained, told before the first one is.
+    """
     found = []
-    for recipe in loop.parts():
+    parts = loop.parts()
+    for recipe in parts:
+        check_part(recipe, resolve)
+    for recipe in parts:
         announce("part", note=recipe.part)
         found.append(run_part(recipe, out / f"{recipe.part}_run", resolve=resolve, announce=announce))
     return found

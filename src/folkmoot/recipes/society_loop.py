@@ -12,14 +12,22 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from folkmoot.formats.assessments import read_scot
 from folkmoot.formats.profiles import WORLD
+from folkmoot.models.weights import base_folder
 from folkmoot.recipes.judging import Spending
 from folkmoot.recipes.launched import one_process
 from folkmoot.recipes.low_resource import Announce, say_nothing, settings_of
-from folkmoot.recipes.preference_distillation import Distillation, Distilled, run_distillation
-from folkmoot.recipes.society import SocietyRecipe, SocietyRun, run_society
-from folkmoot.recipes.synthesis import Synthesis, Synthesized, synthesize
-from folkmoot.records import Record
+from folkmoot.recipes.preference_distillation import (
+    Distillation,
+    Distilled,
+    preference_settings,
+    read_dev,
+    run_distillation,
+)
+from folkmoot.recipes.society import SocietyRecipe, SocietyRun, read_gathering, run_society
+from folkmoot.recipes.synthesis import Synthesis, Synthesized, assessments, synthesize
+from folkmoot.records import BadInput, Record
 from folkmoot.runs import Price
 
 
@@ -68,7 +76,8 @@ def run_society_loop(
     """The loop finished in `out`, from wherever it stood; a limit on the spending holds for each of the first two steps.
 
     Raises:
-        BadInput: a launcher has started several processes; `folkmoot distill` alone is for those.
+        BadInput: a file or a setting cannot be used, told before the first step; or a launcher has started several
+            processes (`folkmoot distill` alone is for those).
         FolkmootError: as the steps.
     """
     one_process("A whole society's loop")
@@ -96,6 +105,7 @@ def run_society_loop(
          **recipe.distillation, "settings": {"seed": recipe.seed, **recipe.distillation.get("settings", {})}},
         "distillation",
     )  # fmt: skip
+    check_files(society, synthesis, distillation)
     announce("society", note="the users judge")
     heard = asyncio.run(run_society(society, out / "society", price=price, spending=spending))
     announce("synthesis", note=f"{heard.posts} posts become pairs")
@@ -104,3 +114,22 @@ def run_society_loop(
     student = run_distillation(distillation, out / "student", announce=announce, command=command)
     assert student is not None  # this is the one process
     return SocietyLooped(folder=str(out), society=heard, pairs=made, student=student)
+
+
+def check_files(society: SocietyRecipe, synthesis: Synthesis, distillation: Distillation) -> None:
+    """Nothing, where every step can read what the recipe names and has settings that it accepts.
+
+    Raises:
+        BadInput: a file or a setting cannot be used.
+        MissingExtra: the `distill` extra is not installed.
+    """
+    read = read_gathering(society)
+    if all(post.label is None for post in read.posts):
+        raise BadInput(f"{society.posts}: no post has a gold label, so no pair can be made; add 'label' to the posts")
+    for path in filter(None, (synthesis.scot, synthesis.classes)):
+        assessments(Path(path))
+    if synthesis.scot:
+        read_scot(Path(synthesis.scot))
+    preference_settings(distillation, "distillation.settings")
+    base_folder(distillation.base)
+    read_dev(distillation, read.task, Path)

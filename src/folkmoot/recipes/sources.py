@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, StrictBool, ValidationError, field_validator
 
 from folkmoot.evidence.corpus import read_corpus
 from folkmoot.evidence.dense import DenseRetriever
@@ -51,12 +51,12 @@ class WorldSpec(Record):
     search: Literal["fused", "bm25", "dense"] = "fused"
     passages: int = Field(default=5, ge=1, le=50)
     as_of: str | None = None
-    allow_undated: bool = False
+    allow_undated: StrictBool = False
     allowed: tuple[str, ...] = ()
     snapshot: str | None = None
     gate: Literal["confidence", "need", "always", "never"] | None = None
     threshold: float = Field(default=0.6, ge=0)
-    captions: bool = False
+    captions: StrictBool = False
     """The panel's own model also describes each frame that stands for a clip, where it takes pictures."""
     without: tuple[Literal["text", "video", "audio", "evidence", "refining", "events", "grounding"], ...] = ()
 

@@ -21,10 +21,14 @@ from pathlib import Path
 
 
 class FolkmootError(Exception):
-    """The root. `exit_code` is what the command line returns; `retryable` says if the same call may work later."""
+    """The root. `exit_code` is what the command line returns; `retryable` says if the same call may work later.
+
+    `so_far` is the summary of a run that was stopped, where there is one.
+    """
 
     exit_code = 1
     retryable = False
+    so_far: object | None = None
 
 
 class BadInput(FolkmootError):

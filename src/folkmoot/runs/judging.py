@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sized
+from pathlib import Path
 
 from pydantic import Field
 
-from folkmoot.records import BadInput, Judge, Outcome, Post, Record, TooManyFailures, Verdict
+from folkmoot.records import BadInput, BudgetReached, Judge, Outcome, Post, Record, TooManyFailures, Verdict
 from folkmoot.runs.budget import Price
 from folkmoot.runs.ledger import Ledger
 from folkmoot.runs.verdict_log import VerdictLog
@@ -19,6 +20,12 @@ PROGRESS_SECONDS = 0.2
 
 STARTED_TOGETHER = 16
 """Workers started in one turn of the loop (chosen)."""
+
+COUNTED_PROBLEMS = 1000
+"""How many problems are told apart to find the commonest (chosen: an endless stream takes no more memory)."""
+
+SHOWN_PROBLEM_CHARACTERS = 200
+"""How much of the commonest problem an error repeats (chosen)."""
 
 
 class Progress(Record):
@@ -74,6 +81,7 @@ async def judge_posts(
     total: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     max_failure_share: float | None = None,
+    out: Path | str | None = None,
 ) -> RunSummary:
     """The summary, once each post has a verdict in `log`.
 
@@ -85,12 +93,15 @@ async def judge_posts(
         ledger: the run's ledger, only to report calls and cost.
         total: the number of posts, where `posts` has no length.
         max_failure_share: the largest share of all posts in [0, 1] that may fail.
+        out: the file that an error names as the verdicts' own; the log's by default.
 
     Raises:
         FolkmootError: the judge cannot go on (budget, endpoint, disk). The posts in flight are finished and logged
             first; the same command goes on from there.
         BadInput: two posts have the same id.
         TooManyFailures: more than `max_failure_share` failed. Every verdict is in the log.
+
+    The summary of a run that the budget or too many failures stopped is the error's `so_far`.
     """
     if concurrency < 1:
         raise BadInput(f"Judging posts with a concurrency of {concurrency}: it must be at least 1.")
@@ -109,10 +120,15 @@ async def judge_posts(
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
         round_.report(last=True)
-    if round_.error is not None:
+    summary, where = round_.summary(), str(out or log.path)
+    if isinstance(round_.error, BudgetReached):
+        done = f" The verdicts so far are in {where}." if len(log) else ""
+        stopped = BudgetReached(f"{round_.error}{done}")
+        stopped.so_far = summary
+        raise stopped from round_.error
+    if round_.error is not None and not isinstance(round_.error, TooManyFailures):
         raise round_.error
-    summary = round_.summary()
-    check_failures(summary.failed, summary.posts, max_failure_share)
+    check_failures(summary, max_failure_share, where=where, problems=round_.problems)
     return summary
 
 
@@ -140,17 +156,30 @@ def _is_done(outcome: Outcome | None) -> bool:
     return outcome is not None and not outcome.is_failure
 
 
-def check_failures(failed: int, posts: int, max_failure_share: float | None) -> None:
+def check_failures(
+    summary: RunSummary, max_failure_share: float | None, *, where: str, problems: Counter[str] | None = None
+) -> None:
     """Nothing, where at most this share of the posts failed; None accepts any.
 
+    Args:
+        where: what holds the verdicts, for the message.
+        problems: how many posts failed for which reason.
+
     Raises:
-        TooManyFailures: more did.
+        TooManyFailures: more did; the summary is its `so_far`.
     """
-    if max_failure_share is not None and failed > max_failure_share * posts:
-        raise TooManyFailures(
-            f"{failed} of {posts} posts failed, more than the accepted share of {max_failure_share:g}. Their verdicts "
-            "say why; the same command judges only what failed or is left."
-        )
+    if max_failure_share is None or summary.failed <= max_failure_share * summary.posts:
+        return
+    most = ""
+    if problems:
+        ((problem, count),) = problems.most_common(1)
+        most = f" Most often ({count}): {problem[:SHOWN_PROBLEM_CHARACTERS]}."
+    error = TooManyFailures(
+        f"{summary.failed} of {summary.posts} posts failed, more than the accepted share of {max_failure_share:g}."
+        f"{most} Their verdicts in {where} say why; the same command judges only what failed or is left."
+    )
+    error.so_far = summary
+    raise error
 
 
 class _Round:
@@ -169,6 +198,7 @@ class _Round:
         self.judge, self.posts, self.log, self.ledger, self.total = judge, posts, log, ledger, total
         self.on_progress, self.max_failure_share = on_progress, max_failure_share
         self.outcomes: Counter[str] = Counter()
+        self.problems: Counter[str] = Counter()
         self.judged = self.skipped = self.failed = 0
         self.in_flight: set[str] = set()
         self.error: BaseException | None = None
@@ -213,8 +243,12 @@ class _Round:
         self.outcomes[verdict.outcome] += 1
         if verdict.outcome.is_failure:
             self.failed += 1
-            if self.total is not None:  # enough have failed for the end to be known
-                check_failures(self.failed, self.total, self.max_failure_share)
+            problem = str(verdict.outcome) + (f", {verdict.problem.rstrip('.')}" if verdict.problem else "")
+            if problem in self.problems or len(self.problems) < COUNTED_PROBLEMS:
+                self.problems[problem] += 1
+            share = self.max_failure_share
+            if self.total is not None and share is not None and self.failed > share * self.total:
+                raise TooManyFailures("enough posts have failed for the end to be known")
         self.report()
 
     def report(self, *, last: bool = False) -> None:
@@ -240,8 +274,9 @@ class _Round:
 
     def summary(self) -> RunSummary:
         progress = self.progress(time.monotonic())
+        reached = self.judged + self.skipped
         return RunSummary(
-            posts=self.judged + self.skipped, judged=self.judged, skipped=self.skipped, failed=self.failed,
+            posts=reached if self.error is None or self.total is None else self.total, judged=self.judged, skipped=self.skipped, failed=self.failed,
             outcomes={outcome: self.outcomes[outcome] for outcome in Outcome if self.outcomes[outcome]},
             seconds=progress.seconds, posts_per_second=progress.posts_per_second,
             calls=progress.calls, cost_usd=progress.cost_usd,

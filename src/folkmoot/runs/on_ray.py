@@ -98,7 +98,7 @@ def judge_on_ray(
         outcomes={outcome: outcomes[outcome] for outcome in Outcome if outcome in outcomes},
         seconds=seconds, posts_per_second=(posts - skipped) / seconds if seconds > 0 else 0.0,
     )  # fmt: skip
-    check_failures(failed, posts, max_failure_share)
+    check_failures(summary, max_failure_share, where=out)
     return summary
 
 

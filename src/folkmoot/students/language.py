@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from folkmoot.models.instruction import INSTRUCTION, Instruction
+from folkmoot.models.quiet import peft_asking
 from folkmoot.models.weights import EMBEDDED, base_folder
 from folkmoot.records import BadInput, CallPlan, MissingExtra, Opinion, Outcome, Post, Record, Task, Verdict
 from folkmoot.students.card import read_card, write_card
@@ -235,7 +236,8 @@ def load_weights(folder: Path, card: LanguageCard) -> tuple[Any, Any]:
             from peft import PeftModel
         except ImportError:
             raise MissingExtra("A student with an adapter", "distill") from None
-        model = PeftModel.from_pretrained(model, str(folder / ADAPTER_FOLDER))
+        with peft_asking():
+            model = PeftModel.from_pretrained(model, str(folder / ADAPTER_FOLDER))
     return model.eval(), reader
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from folkmoot.models.quiet import without_progress_bars
 from folkmoot.records import BadInput, MediaType
 from folkmoot.records.preference import medium_of
 from folkmoot.students.branching import PADDED, transformers_model
@@ -54,6 +55,7 @@ def load_model_and_reader(transformers: Any, folder: Path, *, dtype: torch.dtype
         kind = transformers.Qwen2_5OmniThinkerForConditionalGeneration
     else:
         kind = transformers.AutoModelForImageTextToText if reads_media else transformers.AutoModelForCausalLM
+    without_progress_bars()
     try:
         model = kind.from_pretrained(str(folder), local_files_only=True, dtype=dtype)
         reader = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)

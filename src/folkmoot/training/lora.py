@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 from torch import nn
 
+from folkmoot.models.quiet import peft_asking
 from folkmoot.records import BadInput, MissingExtra, Record
 
 TOWERS = ("visual", "vision", "audio_tower", "merger")
@@ -54,7 +55,8 @@ def adapted(model: Any, settings: LoraTraining) -> Any:
         r=settings.lora_rank, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout,
         target_modules=adapted_layers(model), task_type="CAUSAL_LM",
     )  # fmt: skip
-    return get_peft_model(model, chosen)
+    with peft_asking():
+        return get_peft_model(model, chosen)
 
 
 def adapted_layers(model: Any) -> str:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Literal, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -45,10 +45,10 @@ class PnuSettings(Record):
     kiryo_beta: float = Field(default=0.0, ge=0)
     kiryo_step: float = Field(default=1.0, ge=0)
     weighting: ClassWeighting = ClassWeighting.PRIOR
-    complement_agreed: bool = True
+    complement_agreed: StrictBool = True
     unlabelled: Literal["disagreed", "pool"] = "disagreed"
-    nu_uses_complement_prior: bool = True
-    mean_over_present: bool = True
+    nu_uses_complement_prior: StrictBool = True
+    mean_over_present: StrictBool = True
 
     @model_validator(mode="before")
     @classmethod

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, StrictBool
 from torch import Tensor
 
 from folkmoot.records import BadInput, FolkmootError, Record
@@ -47,8 +47,8 @@ class PreferenceSettings(LoraTraining):
     """What the SFT term learns; `all` adds the prompt, as TRL and the released ORPO code do."""
     batch_size: int = Field(default=4, gt=0)
     """Pairs a step."""
-    shared_prefix: bool = True
-    gradient_checkpointing: bool = False
+    shared_prefix: StrictBool = True
+    gradient_checkpointing: StrictBool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
     """What the passes are computed in; losses are float32 always."""
     max_tokens: int | None = Field(default=None, gt=1)
@@ -124,7 +124,9 @@ def train_preference(
     torch.manual_seed(settings.seed)
     model = adapted(model, settings)
     if settings.gradient_checkpointing:
-        transformers_model(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        transformers_model(model).activation_checkpointing_enable(
+            activation_checkpointing_kwargs={"use_reentrant": False}
+        )
         transformers_model(model).enable_input_require_grads()
     reader = PreferenceForward(model, padding=padding, shared_prefix=settings.shared_prefix)
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -32,6 +32,14 @@ class PairCounts(Record):
     left_out: dict[str, int] = Field(default_factory=dict)
     ids_left_out: tuple[str, ...] = ()
 
+    def in_words(self) -> str:
+        """What is taught: the pairs, and how many verdict lines beside them.
+
+        >>> PairCounts(used=4, verdicts=4).in_words()
+        '4 pairs and 4 verdict lines'
+        """
+        return f"{self.used} pairs" + (f" and {self.verdicts} verdict lines" if self.verdicts else "")
+
 
 def tokenize_pairs(
     pairs: Sequence[PreferencePair],

@@ -48,6 +48,8 @@ class SeeingLearner:
         self.row_of: Mapping[str, int] = {post.id: row for row, post in enumerate(posts)}
         slices = list(reader.slices.values())
         seen = self._load(posts, cache, on_post)
+        self.shown: Mapping[str, bool] = {p.id: bool(there.any()) for p, there in zip(posts, seen.present, strict=True)}
+        """Whether a post shows any of the views, by its id."""
         rows = [self.row_of[post.id] for post in taught]
         self.gauge = Gauge.of(Seen(seen.vectors[rows], seen.present[rows], ()), slices)
         self.vectors = torch.from_numpy(self.gauge.apply(seen, slices))

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from folkmoot.records import (
     BadInput,
@@ -52,7 +52,7 @@ class SelfTrainingSettings(Record):
     loss: PnuSettings = PnuSettings()
     selection: Literal["confident", "proportional"] = "confident"
     acceptance: Literal["improves", "ties"] = "improves"
-    use_disagreed: bool = True
+    use_disagreed: StrictBool = True
 
     @classmethod
     def reference(cls, *, gamma: float = 0.1) -> SelfTrainingSettings:

@@ -23,6 +23,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from folkmoot.models.quiet import peft_asking
 from folkmoot.records import BadInput, FolkmootError, MissingExtra, Question, Record
 from folkmoot.students.branching import Branching, read_answers, shares_prefix, transformers_model
 from folkmoot.students.language import padding_id
@@ -171,7 +172,8 @@ class TestTimeAdapter:
             r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, bias="none",
             target_modules=_targets(base.model, settings.targets),
         )  # fmt: skip
-        self.model: Any = get_peft_model(base.model, config, adapter_name=ADAPTER)
+        with peft_asking():
+            self.model: Any = get_peft_model(base.model, config, adapter_name=ADAPTER)
         self.trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         self._fresh = {name: p.detach().clone() for name, p in self.trained.items()}
         self._frozen = {name: p for name, p in self.model.named_parameters() if not p.requires_grad}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, StrictBool
 from torch import nn
 
 from folkmoot.models.tokens import TokenIds, pad
@@ -32,7 +32,7 @@ class TunedSettings(Record):
     weight_decay: float = Field(default=0.01, ge=0)
     warm_up: float = Field(default=0.1, gt=0, lt=1)
     clip_norm: float = Field(default=1.0, gt=0)
-    freeze_embeddings: bool = True
+    freeze_embeddings: StrictBool = True
 
 
 def length_bucketed(ids: TokenIds, batch_size: int, generator: np.random.Generator) -> Iterator[list[int]]:

@@ -1,0 +1,158 @@
+"""Self-training from the command line: what is refused before anything is trained, and a run that is finished."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mild_posts import TASK_TOML, make_opinions, make_posts, without_labels
+
+import folkmoot.recipes.low_resource as loop
+from folkmoot.formats import write_opinions, write_posts
+from folkmoot.models.scripted import ScriptedModel
+from folkmoot.recipes.low_resource import FINISHED, LowResource, read_gammas, run_low_resource
+from folkmoot.records import BadInput
+
+COMMAND = ("selftrain", "--task", "drinks.toml", "--labelled", "labelled.jsonl", "--pool", "pool.jsonl", "--dev",
+           "dev.jsonl", "--opinions", "opinions.jsonl", "--batch", "30", "--committee", "0", "--out", "run")  # fmt: skip
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Labelled posts, a pool with opinions, dev posts, and a task."""
+    monkeypatch.chdir(tmp_path)
+    pool = make_posts(60, seed=2, prefix="p")
+    write_posts(make_posts(8, seed=1, prefix="l"), Path("labelled.jsonl"))
+    write_posts(without_labels(pool), Path("pool.jsonl"))
+    write_posts(make_posts(40, seed=3, prefix="d"), Path("dev.jsonl"))
+    write_opinions(make_opinions(pool, seed=4), Path("opinions.jsonl"))
+    Path("drinks.toml").write_text(TASK_TOML)
+    return tmp_path
+
+
+def files(folder: str) -> dict[str, tuple[bytes, int]]:
+    """What a run's student and report hold, and when they were written."""
+    found = [*Path(folder, "student").rglob("*"), *Path(folder, "fast_student").rglob("*"), Path(folder, "report.html")]
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in found if path.is_file()}
+
+
+def test_a_finished_run_is_told_again_and_nothing_is_written(
+    tell: Any, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, first, err = tell(*COMMAND, "--json")
+    assert code == 0, err
+    before = files("run")
+    code, again, err = tell(*COMMAND)
+    assert code == 0, err
+    assert "finished before" in err
+    code, again, _ = tell(*COMMAND, "--json")
+    assert json.loads(again) == json.loads(first)
+    assert files("run") == before
+
+    Path("run/student/card.json").unlink()  # what is gone is made again, to the same bytes
+    kept = loop.write_report
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "write_report", killed)
+    tell(*COMMAND, "--json")
+    assert not Path("run", FINISHED).exists(), "a kill on the way must not leave it"
+    monkeypatch.setattr(loop, "write_report", kept)
+    code, again, err = tell(*COMMAND, "--json")
+    assert code == 0, err
+    assert json.loads(again) == json.loads(first)
+    students = {name: content for name, (content, _) in files("run").items() if "report" not in name}
+    assert students == {name: content for name, (content, _) in before.items() if "report" not in name}
+    assert Path("run", FINISHED).exists()
+
+
+def test_posts_that_show_none_of_the_views_are_refused(tell: Any, here: Path) -> None:
+    code, out, err = tell(*COMMAND, "--views", "image")
+    assert (code, out) == (2, "")
+    assert "labelled.jsonl: none of the 8 posts shows the view image" in err
+    assert not Path("run/rounds").exists()
+    code, _, err = tell(*COMMAND[:-1], "other", "--views", "image,ocr")
+    assert code == 2
+    assert "the views image, ocr" in err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--gamma-sweep", "0,x"), "--gamma-sweep: 'x' is no number"),
+        (("--gamma-sweep", "0,2"), "--gamma-sweep: 2 arrived"),
+        (("--abstain-accuracy", "1.5"), "--abstain-accuracy 1.5"),
+        (("--abstain-accuracy", "0"), "--abstain-accuracy 0"),
+        (("--abstain-accuracy", "-1"), "--abstain-accuracy -1"),
+    ],
+)
+def test_an_option_that_is_not_accepted_is_named(tell: Any, here: Path, given: tuple[str, str], said: str) -> None:
+    code, _, err = tell(*COMMAND, *given)
+    assert code == 2
+    assert said in err
+
+
+def test_gammas_are_numbers_joined_by_commas() -> None:
+    assert read_gammas("-0.1, 0,0.1") == [-0.1, 0, 0.1]
+    with pytest.raises(BadInput, match="gamma-sweep"):
+        read_gammas("nan")
+
+
+RECIPE = """
+task = "drinks.toml"
+labelled = "labelled.jsonl"
+pool = "pool.jsonl"
+dev = "dev.jsonl"
+opinions = "opinions.jsonl"
+"""
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ('[rounds]\nbatch = "many"\n', ("table 'rounds', field 'batch'", "'many' arrived")),
+        ("[tuned]\nepoch = 1\n", ("table 'tuned', field 'epoch'", "did you mean 'epochs'")),
+        ("[frozen]\nsteps = 0\n", ("table 'frozen', field 'steps'", "0 arrived")),
+        ('[encoder]\ntune = "no"\n', ("field 'encoder.tune'", "'no' arrived")),
+        ('[rounds]\nuse_disagreed = "no"\n', ("field 'use_disagreed'", "'no' arrived")),
+    ],
+)
+def test_a_recipes_bad_field_is_told_with_file_and_value(
+    tell: Any, here: Path, tables: str, said: tuple[str, ...]
+) -> None:
+    Path("r.toml").write_text(RECIPE + tables)
+    code, _, err = tell("run", "r.toml", "--data", ".", "--out", "run")
+    assert code == 2
+    for words in ("r.toml", *said):
+        assert words in err
+    assert not Path("run").exists()
+
+
+def test_the_summary_says_how_many_posts_the_student_abstains_from(tell: Any, here: Path) -> None:
+    noisy = make_posts(40, seed=3, prefix="d")
+    swapped = {"tea": "rain", "rain": "tea"}
+    write_posts(
+        [p.model_copy(update={"label": swapped[str(p.label)]}) if n < 6 else p for n, p in enumerate(noisy)],
+        Path("dev.jsonl"),
+    )
+    code, out, err = tell(*COMMAND, "--abstain-accuracy", "1.0", "--no-lexical")
+    assert code == 0, err
+    assert "it abstains from " in out
+    assert " of 40 dev posts" in out
+
+
+def test_the_panels_model_is_closed_where_the_run_fails(here: Path) -> None:
+    closed = []
+
+    class Watched(ScriptedModel):
+        async def aclose(self) -> None:
+            closed.append(self.name)
+
+    recipe = LowResource(task="drinks.toml", labelled="labelled.jsonl", pool="pool.jsonl", dev="dev.jsonl")
+    with pytest.raises(BadInput, match="has 0 replies"):
+        asyncio.run(run_low_resource(recipe, here / "run", model_for=lambda run: Watched([])))
+    assert len(closed) == 1
