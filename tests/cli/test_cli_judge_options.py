@@ -42,6 +42,14 @@ def test_a_judge_s_recipe_is_a_judge_wherever_it_is_called_from(
     assert read_verdicts(here / "elsewhere" / "V.jsonl")[0].label == "ok"
 
 
+def test_a_student_takes_no_options_of_a_panel(here: Path, capsys: Capture) -> None:
+    (here / "student").mkdir()
+    (here / "student" / "card.json").write_text("{}")
+    mine = ("judge", "--judge", "student", "--posts", "P.jsonl", "--out", "V.jsonl")
+    ended = folkmoot(capsys, *mine, "--model", "embedded", "--as-of", "2020-05-01", "--source", "wikipedia")
+    refused(ended, 2, "student is a student, which takes no --model, --source, --as-of")
+
+
 def test_posts_are_read_through_a_column_map(here: Path, capsys: Capture) -> None:
     (here / "T.csv").write_text("tweet,user\nhello there,x\ngood night,y\n")
     (here / "O1.jsonl").write_text('{"id":"1","agent":"user","label":"ok"}\n')

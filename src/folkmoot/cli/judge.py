@@ -122,7 +122,12 @@ def judge(
     world = {"corpus": corpus, "sources": source, "search": search, "as_of": as_of, "allowed": allowed, "gate": gate,
              "allow_undated": allow_undated or None, "snapshot": snapshot, "threshold": threshold, "without": without,
              "captions": captions or None}  # fmt: skip
-    spec = with_options(find_judge(judge_name) if judge_name else JudgeSpec(), given, world, price_in, price_out)
+    named = find_judge(judge_name) if judge_name else JudgeSpec()
+    idle = [name for name, value in {**given, **world}.items() if value is not None and name not in ("task", "seed")]
+    if named.student and idle:
+        options = ", ".join(f"--{name.removesuffix('s') if name == 'sources' else name}" for name in idle)
+        raise BadInput(f"{judge_name} is a student, which takes no {options.replace('_', '-')}; leave that out")
+    spec = with_options(named, given, world, price_in, price_out)
     if run is None and "://" in out:
         raise BadInput("where --out is an address, --run names the run folder on this machine")
     folder = run or Path(out.rstrip("/") + ".run")
