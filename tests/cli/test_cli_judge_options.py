@@ -50,6 +50,29 @@ def test_a_student_takes_no_options_of_a_panel(here: Path, capsys: Capture) -> N
     refused(ended, 2, "student is a student, which takes no --model, --source, --as-of")
 
 
+@pytest.mark.parametrize("option", [("--corpus", "."), ("--gate", "never"), ("--as-of", "2020-05-01")])
+def test_a_panel_that_looks_for_no_evidence_takes_none(here: Path, capsys: Capture, option: tuple[str, str]) -> None:
+    mine = ("judge", "--panel", "direct", "--task", "offensive", "--posts", "P.jsonl", "--out", "V.jsonl")
+    refused(folkmoot(capsys, *mine, *option), 2, "panel 'direct' looks for no evidence", option[0], "delphi")
+
+
+@pytest.mark.parametrize("address", ["notaurl", "http://", "http://[bad"])
+def test_a_search_engine_s_address_is_checked(here: Path, capsys: Capture, address: str) -> None:
+    mine = (
+        "judge",
+        "--panel",
+        "delphi",
+        "--task",
+        "micro_video",
+        "--posts",
+        "P.jsonl",
+        "--out",
+        "V.jsonl",
+        "--dry-run",
+    )
+    refused(folkmoot(capsys, *mine, "--source", f"searxng:{address}"), 2, "http://127.0.0.1:8888")
+
+
 def test_posts_are_read_through_a_column_map(here: Path, capsys: Capture) -> None:
     (here / "T.csv").write_text("tweet,user\nhello there,x\ngood night,y\n")
     (here / "O1.jsonl").write_text('{"id":"1","agent":"user","label":"ok"}\n')

@@ -57,6 +57,30 @@ def test_gold_posts_without_a_verdict_are_told_and_none_at_all_is_refused(judged
     )
 
 
+def test_a_folder_of_shards_is_scored_as_one_file(judged: Path, capsys: Capture) -> None:
+    lines = (judged / "V.jsonl").read_text().splitlines(keepends=True)
+    (judged / "shards").mkdir()
+    refused(folkmoot(capsys, "evaluate", "--verdicts", "shards", "--gold", "G.jsonl"), 2, "shards is a folder without")
+    (judged / "shards" / "a.jsonl").write_text(lines[0])
+    (judged / "shards" / "b.jsonl").write_text("".join(lines[1:]))
+    whole = folkmoot(capsys, "evaluate", "--verdicts", "V.jsonl", "--gold", "G.jsonl", "--json")
+    assert folkmoot(capsys, "evaluate", "--verdicts", "shards", "--gold", "G.jsonl", "--json").out == whole.out
+    (judged / "shards" / "c.jsonl").write_text(lines[0])
+    refused(
+        folkmoot(capsys, "evaluate", "--verdicts", "shards", "--gold", "G.jsonl"), 2, "c.jsonl", "line 1 of a.jsonl"
+    )
+
+
+def test_profiles_are_written_as_jsonl_alone(judged: Path, capsys: Capture) -> None:
+    refused(folkmoot(capsys, "export", "profiles", "--in", "world", "--out", "p.csv"), 2, "p.csv", ".jsonl")
+
+
+def test_an_import_that_finds_no_post_is_refused(judged: Path, capsys: Capture) -> None:
+    (judged / "list.json").write_text("[]")
+    refused(folkmoot(capsys, "import", "averitec", "list.json", "--out", "z"), 2, "list.json", "averitec")
+    assert not (judged / "z").exists()
+
+
 def test_compare_names_the_file_without_labels(judged: Path, capsys: Capture) -> None:
     (judged / "bare.jsonl").write_text('{"id":"a","text":"x"}\n')
     refused(

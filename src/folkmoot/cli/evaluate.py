@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 def evaluate(
     gold: Annotated[Path, typer.Option(help="Posts with gold labels.")],
-    verdicts: Annotated[Path | None, typer.Option(help="The verdicts to score.")] = None,
+    verdicts: Annotated[
+        Path | None, typer.Option(help="The verdicts to score: a file, or the folder of --on ray.")
+    ] = None,
     judge: Annotated[str | None, typer.Option(help="A student's folder that judges the gold posts first.")] = None,
     task: Annotated[str | None, typer.Option(help="A shipped task or a TOML file, to check the labels.")] = None,
     types: Annotated[

@@ -87,6 +87,8 @@ def profiles(
     from folkmoot.formats.profiles import read_profiles, write_profiles
     from folkmoot.records import BadInput
 
+    if target.suffix not in (".jsonl", ".ndjson"):
+        raise BadInput(f"--out {target}: profiles are written as JSONL; name a .jsonl file")
     if (source is None) == (specification is None):
         raise BadInput("name exactly one of --in and --specification")
     check_output(target, inputs={"--in": source, "--specification": specification})

@@ -37,6 +37,8 @@ def import_(
         options[name] = int(value) if value.isdigit() else value
     check_output(out, inputs={"PATH": path}, folder=True)
     imported = read_layout(layout, path, **options)
+    if not any(imported.splits.values()):
+        raise BadInput(f"{path}: layout '{layout}' finds no post there; give the data set's own file or folder")
     for name in (*(f"{split}.jsonl" for split in imported.splits), *(n for n, _ in named_opinions(imported.opinions))):
         check_output(out / name, inputs={"PATH": path})
     out.mkdir(parents=True, exist_ok=True)

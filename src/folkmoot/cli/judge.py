@@ -1,6 +1,6 @@
 """`folkmoot judge`: posts -> verdicts, by any judge."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -112,6 +112,7 @@ def judge(
     from folkmoot.models.loading import check_takes_media
     from folkmoot.recipes.judges import JudgeSpec, find_judge
     from folkmoot.recipes.judging import PostFiles, Spending, judge_files, judge_shards, plan_files
+    from folkmoot.recipes.sources import RETRIEVING
     from folkmoot.records import BadInput
 
     if (judge_name is not None) == (panel is not None or opinions is not None):
@@ -125,9 +126,15 @@ def judge(
     named = find_judge(judge_name) if judge_name else JudgeSpec()
     idle = [name for name, value in {**given, **world}.items() if value is not None and name not in ("task", "seed")]
     if named.student and idle:
-        options = ", ".join(f"--{name.removesuffix('s') if name == 'sources' else name}" for name in idle)
-        raise BadInput(f"{judge_name} is a student, which takes no {options.replace('_', '-')}; leave that out")
+        raise BadInput(f"{judge_name} is a student, which takes no {options_of(idle)}; leave that out")
     spec = with_options(named, given, world, price_in, price_out)
+    if spec.panel and (panel_name := spec.panel.partition(":")[0]) not in RETRIEVING and spec.opinions is None:
+        seeking = ("corpus", "sources", "search", "as_of", "allow_undated", "allowed", "snapshot", "gate", "threshold")
+        if unused := [name for name in seeking if world[name] is not None]:
+            raise BadInput(
+                f"panel '{panel_name}' looks for no evidence, so it takes no {options_of(unused)}; the panels that do are "
+                f"{', '.join(RETRIEVING)}"
+            )
     if run is None and "://" in out:
         raise BadInput("where --out is an address, --run names the run folder on this machine")
     folder = run or Path(out.rstrip("/") + ".run")
@@ -164,6 +171,11 @@ def judge(
                 concurrency=concurrency, max_failure_share=max_failures, on_progress=line,
             )  # fmt: skip
     typer.echo(result.model_dump_json() if as_json else in_words(result))
+
+
+def options_of(names: Sequence[str]) -> str:
+    """Fields of a judge's spec as the options that fill them."""
+    return ", ".join(f"--{'source' if name == 'sources' else name.replace('_', '-')}" for name in names)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from folkmoot.formats.fields import check_slip, record_from, shown
 from folkmoot.formats.lines import Row, read_rows, write_rows
 from folkmoot.formats.tables import parquet_modules, read_parquet_rows
-from folkmoot.records import BadRecord, Verdict
+from folkmoot.records import BadInput, BadRecord, Verdict
 
 FIELDS = tuple(Verdict.model_fields)
 COLUMNS = ("id", "outcome", "label", "probability", "task", "judge")
@@ -19,32 +19,46 @@ ROWS_A_GROUP = 4096
 
 
 def read_verdicts(path: str | Path) -> list[Verdict]:
-    """The verdicts of a JSONL or Parquet file, one a post. A post that was judged again after a failure has its last verdict.
+    """The verdicts of a JSONL or Parquet file, or of a folder of such files as Ray's workers leave, one a post.
 
-    Unknown fields are left out, so that later versions may add some; one that looks misspelt is refused.
+    A post that was judged again after a failure has its last verdict. Unknown fields are left out, so that later versions may add some; one that looks misspelt is refused.
 
     Raises:
-        BadInput: the file is missing.
+        BadInput: the file is missing, or the folder has none.
         BadRecord: a row is no verdict, or a post has a second one although its first was no failure.
     """
     verdicts: dict[str, Verdict] = {}
-    lines: dict[str, int] = {}
-    for line, row in verdict_rows(Path(path)):
-        check_slip(row, FIELDS, path=path, line=line)
+    lines: dict[str, str] = {}
+    for file, line, row in _rows_of(Path(path)):
+        check_slip(row, FIELDS, path=file, line=line)
         fields = {name: row[name] for name in FIELDS if name in row}
-        verdict = record_from(Verdict, fields, path=path, line=line, whole="label")
+        verdict = record_from(Verdict, fields, path=file, line=line, whole="label")
         before = verdicts.get(verdict.id)
         if before is not None and not (before.outcome.is_failure and before.judge == verdict.judge):
             raise BadRecord(
-                path,
+                file,
                 line,
                 "id",
-                f"line {lines[verdict.id]} has a verdict on {shown(verdict.id)} already.",
+                f"{lines[verdict.id]} has a verdict on {shown(verdict.id)} already.",
                 "One verdict a post; keep two judges' verdicts in two files.",
             )
         verdicts[verdict.id] = verdict
-        lines[verdict.id] = line
+        lines[verdict.id] = f"line {line}" if file == Path(path) else f"line {line} of {file.name}"
     return list(verdicts.values())
+
+
+def _rows_of(path: Path) -> Iterator[tuple[Path, int, Row]]:
+    """Yields (file, line or row number, fields) of a file of verdicts, or of a folder's files by their names."""
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in (".jsonl", ".parquet"))
+        if not files:
+            raise BadInput(
+                f"{path} is a folder without a .jsonl or .parquet file of verdicts; name a file, or Ray's folder"
+            )
+    for file in files:
+        for line, row in verdict_rows(file):
+            yield file, line, row
 
 
 def write_verdicts(verdicts: Iterable[Verdict], path: str | Path) -> None:

@@ -238,10 +238,10 @@ def run_distillation(
         teach(recipe, read, settings, base_folder(recipe.base), out, say_nothing)
         return None
     configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": read.task.hash}}
+    place = base_folder(recipe.base)
     with RunFolder.open(out, configuration, inputs=read.paths) as run:
         announce("reading", note=f"{len(read.pairs)} pairs, {len(read.dev)} posts for dev")
         announce("loading", note=f"the base model, {recipe.base}")
-        place = base_folder(recipe.base)
         processes.wait()
         base, model, trained, tokens, counts, dev = teach(recipe, read, settings, place, out, announce)
         blind = [post.blind() for post in dev]

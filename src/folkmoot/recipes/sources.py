@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -136,6 +137,8 @@ def web_retriever(name: str) -> Retriever:
     """
     plain, _, rest = name.partition(":")
     if plain == "searxng" and rest:
+        if not re.match(r"https?://[\w.-]+(:\d+)?(/|$)", rest):
+            raise BadInput(f"source '{name}': after searxng: comes an address, such as http://127.0.0.1:8888")
         return SearxngRetriever(Fetcher(allow_private=True), address=rest)  # one's own search engine
     if plain == "wikipedia":
         api = f"https://{rest or 'en'}.wikipedia.org/w/api.php"

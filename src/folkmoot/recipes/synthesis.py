@@ -154,13 +154,14 @@ async def synthesize(
     read = read_sources(what)
     classes = assessments(Path(what.classes)) if what.classes else assessments(Path(what.scot)) if what.scot else None
     written = read_scot(Path(what.scot)) if what.scot else None
+    second = flat_assessments(audit) if audit else None
     needs_model = classes is None or written is None
     if needs_model:
         check_price(what.model, price, spending)
     configuration = {"verb": "synthesize", "task": {"name": read.task.name, "sha256": read.task.hash},
                      "settings": what.settings.model_dump(), "model": what.model if needs_model else "recorded"}  # fmt: skip
+    inner: ChatModel | None = load_model(what.model) if needs_model else None
     with RunFolder.open(folder, configuration, inputs=read.paths) as run:
-        inner: ChatModel | None = load_model(what.model) if needs_model else None
         model = None
         if inner is not None:
             model = keep_calls(inner, run.ledger, budget=spending.budget(run), price=price)
@@ -191,7 +192,7 @@ async def synthesize(
             unassessed=len(labelled) - sum(one.n for one in feedback.values()),
             unlabelled=sum(o.round == 0 for said in read.opinions.values() for o in said) - len(labelled),
             without_gold=read.without_gold, skipped_posts=tuple(skipped),
-            audit=audit_judge(judged(feedback), flat_assessments(audit)) if audit else None,
+            audit=audit_judge(judged(feedback), second) if second is not None else None,
             calls=totals.calls if totals else 0, cost_usd=totals.cost_usd if totals else 0.0,
         )  # fmt: skip
 

@@ -97,6 +97,7 @@ def run_adaptation(
     torch.set_num_threads(recipe.threads or torch.get_num_threads())
     settings = settings_of(AdaptationSettings, recipe.settings, "settings")
     configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": task.hash}}
+    base_at = base_folder(recipe.base)
     with RunFolder.open(out, configuration, inputs={"posts": path}) as run:
         history = run.file(HISTORY_FILE)
         held = read_history(history, Adapted)
@@ -106,7 +107,7 @@ def run_adaptation(
                 continue
             if adapter is None:
                 announce("loading", note=recipe.base)
-                adapter = TestTimeAdapter(load_base(base_folder(recipe.base)), settings, seed=recipe.seed)
+                adapter = TestTimeAdapter(load_base(base_at), settings, seed=recipe.seed)
             done = answer_with(adapter, post, task)
             held[post.id] = done
             with history.open("a") as stream:
