@@ -24,6 +24,16 @@ def test_our_own_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert (list(bank.profiles), bank.without_interests, bank.topics) == (profiles, 1, ("Tea",))
 
 
+def test_two_users_of_one_name_in_an_oasis_twitter_file_stay_two(tmp_path: Path) -> None:
+    path = tmp_path / "group.csv"
+    path.write_text("user_id,name,username,user_char\n7,Ann,ann,calm\n8,Ann,ann,loud\n9,Bo,bo,dry\n")
+    found = read_profiles(path).profiles
+    assert [(profile.id, profile.persona) for profile in found] == [("ann-7", "calm"), ("ann-8", "loud"), ("bo", "dry")]
+    path.write_text("name,username,user_char\nAnn,ann,calm\nAnn,ann,loud\n")
+    with pytest.raises(BadRecord, match="line 3, field 'id': line 2 has this id already"):
+        read_profiles(path)
+
+
 def test_oasis_reddit_and_twitter_files_are_read_under_our_names(tmp_path: Path) -> None:
     row = {"realname": "Invented Name", "username": "inv", "bio": "b", "persona": "Likes tea.", "age": 40,
            "gender": "male", "mbti": "ESTJ", "country": "UK", "profession": "Cook", "interested_topics": ["Tea", "Fun"]}  # fmt: skip
@@ -42,7 +52,7 @@ def test_oasis_reddit_and_twitter_files_are_read_under_our_names(tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("p.jsonl", '{"id":"a"}\n{"id":"a"}\n', r"p\.jsonl, line 2, field 'id': row 1 has this id"),
+        ("p.jsonl", '{"id":"a"}\n{"id":"a"}\n', r"p\.jsonl, line 2, field 'id': line 1 has this id"),
         ("p.jsonl", '{"id":"a","interest":["x"]}\n', "did you mean 'interests'"),
         ("p.jsonl", '{"id":"a","age":200}\n', "field 'age'"),
         ("p.json", "[1]", "not a list of objects"),

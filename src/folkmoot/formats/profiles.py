@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +59,7 @@ def read_profiles(path: str | Path) -> ProfileBank:
     else:
         raise BadInput(f"cannot tell what profiles {path} holds by its ending. Accepted: .jsonl, .json (OASIS Reddit), "
                        ".csv (OASIS Twitter).")  # fmt: skip
+    unit = "row" if kind == ".json" else "line"
     profiles: list[Profile] = []
     seen: dict[str, int] = {}
     for line, row in rows:
@@ -65,7 +67,7 @@ def read_profiles(path: str | Path) -> ProfileBank:
         profile = record_from(Profile, row, path=path, line=line)
         if (first := seen.setdefault(profile.id, line)) != line:
             raise BadRecord(
-                path, line, "id", f"row {first} has this id already.", "Every user needs an id of their own."
+                path, line, "id", f"{unit} {first} has this id already.", "Every user needs an id of their own."
             )
         profiles.append(profile)
     if not profiles:
@@ -99,11 +101,18 @@ def reddit_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
 
 
 def twitter_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """The rows of OASIS's Twitter file: a user's character, or their description, is the persona."""
+    """The rows of OASIS's Twitter file: a user's character, or their description, is the persona.
+
+    Its group files have some usernames twice, each time with another `user_id`; those users' ids are `username-user_id`.
+    """
+    held = list(read_csv_rows(path))
+    bearers = Counter(row.get("username") for _, row in held)
     rows = []
-    for line, row in read_csv_rows(path):
+    for line, row in held:
         if not row.get("username"):
             raise BadRecord(path, line, "username", "the column is missing or empty.", "OASIS's Twitter files have it.")
         persona = row.get("user_char") or row.get("description") or ""
-        rows.append((line, {"id": row["username"], "name": row.get("name", ""), "persona": persona}))
+        is_shared = bearers[row["username"]] > 1 and row.get("user_id")
+        name = f"{row['username']}-{row['user_id']}" if is_shared else row["username"]
+        rows.append((line, {"id": name, "name": row.get("name", ""), "persona": persona}))
     return rows
