@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from commands import folkmoot
-from mild_posts import TASK, TASK_TOML, make_opinions, make_posts, without_labels
+from mild_posts import TASK, write_files
 
-from folkmoot.formats import read_posts, read_verdicts, write_opinions, write_posts
+from folkmoot.formats import load_task, read_posts, read_verdicts, write_posts
 from folkmoot.records import Outcome, Post
 
 
@@ -31,13 +31,7 @@ def refused(code: int, *said: str, by: subprocess.CompletedProcess[str]) -> None
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Labelled posts, a pool with opinions, dev posts, and a task."""
     folder = tmp_path_factory.mktemp("files")
-    pool = make_posts(60, seed=2, prefix="p")
-    write_posts(make_posts(8, seed=1, prefix="l"), folder / "labelled.jsonl")
-    write_posts(without_labels(pool), folder / "pool.jsonl")
-    write_posts(make_posts(40, seed=3, prefix="d"), folder / "dev.jsonl")
-    write_opinions(make_opinions(pool, seed=4), folder / "opinions.jsonl")
-    write_posts([post.model_copy(update={"label": post.label}) for post in pool], folder / "pool_gold.jsonl")
-    (folder / "drinks.toml").write_text(TASK_TOML)
+    write_posts(write_files(folder), folder / "pool_gold.jsonl")
     return folder
 
 
@@ -299,9 +293,8 @@ def test_on_ray_the_student_writes_the_bytes_of_one_process(trained: Path, files
     assert sorted(elsewhere) == sorted((tmp_path / "V.jsonl").read_bytes().splitlines())
 
 
-def test_the_task_of_the_invented_posts_is_the_toml_files() -> None:
-    assert "drinks" in TASK_TOML
-    assert TASK.name == "drinks"
+def test_the_task_of_the_invented_posts_is_the_toml_files(files: Path) -> None:
+    assert load_task(str(files / "drinks.toml")) == TASK
 
 
 def test_help_is_quick_and_every_verb_has_an_example() -> None:

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mild_posts import TASK_TOML, make_opinions, make_posts, without_labels
+from mild_posts import write_files
 from tiny_models import save_llama
-
-from folkmoot.formats import write_opinions, write_posts
 
 RECIPE = """
 kind = "selftrain"
@@ -46,12 +44,7 @@ lora_rank = 2
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recipe, its files and a tiny base model."""
     monkeypatch.chdir(tmp_path)
-    pool = make_posts(60, seed=2, prefix="p")
-    write_posts(make_posts(8, seed=1, prefix="l"), Path("labelled.jsonl"))
-    write_posts(without_labels(pool), Path("pool.jsonl"))
-    write_posts(make_posts(40, seed=3, prefix="d"), Path("dev.jsonl"))
-    write_opinions(make_opinions(pool, seed=4), Path("opinions.jsonl"))
-    Path("drinks.toml").write_text(TASK_TOML)
+    write_files(tmp_path)
     Path("recipe.toml").write_text(RECIPE)
     save_llama(Path("base"))
     return tmp_path

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mild_posts import TASK_TOML, make_opinions, make_posts, without_labels
+from mild_posts import make_posts, write_files
 
 import folkmoot.recipes.low_resource as loop
-from folkmoot.formats import write_opinions, write_posts
+from folkmoot.formats import write_posts
 from folkmoot.models.scripted import ScriptedModel
 from folkmoot.recipes.low_resource import FINISHED, LowResource, read_gammas, run_low_resource
 from folkmoot.records import BadInput
@@ -24,12 +24,7 @@ COMMAND = ("selftrain", "--task", "drinks.toml", "--labelled", "labelled.jsonl",
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Labelled posts, a pool with opinions, dev posts, and a task."""
     monkeypatch.chdir(tmp_path)
-    pool = make_posts(60, seed=2, prefix="p")
-    write_posts(make_posts(8, seed=1, prefix="l"), Path("labelled.jsonl"))
-    write_posts(without_labels(pool), Path("pool.jsonl"))
-    write_posts(make_posts(40, seed=3, prefix="d"), Path("dev.jsonl"))
-    write_opinions(make_opinions(pool, seed=4), Path("opinions.jsonl"))
-    Path("drinks.toml").write_text(TASK_TOML)
+    write_files(tmp_path)
     return tmp_path
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
+from folkmoot.formats import write_opinions, write_posts
 from folkmoot.records import Label, Opinion, Post, Task
 
 TASK = Task(
@@ -63,3 +65,14 @@ def make_opinions(posts: Sequence[Post], *, seed: int, error: float = 0.1) -> di
             said.append(Opinion(agent=agent, round=0, label=label, confidence=0.8))
         opinions[post.id] = tuple(said)
     return opinions
+
+
+def write_files(folder: Path) -> list[Post]:
+    """The pool with its gold labels; `folder` holds it without, labelled posts, opinions, dev posts and the task."""
+    pool = make_posts(60, seed=2, prefix="p")
+    write_posts(make_posts(8, seed=1, prefix="l"), folder / "labelled.jsonl")
+    write_posts(without_labels(pool), folder / "pool.jsonl")
+    write_posts(make_posts(40, seed=3, prefix="d"), folder / "dev.jsonl")
+    write_opinions(make_opinions(pool, seed=4), folder / "opinions.jsonl")
+    (folder / "drinks.toml").write_text(TASK_TOML)
+    return pool

@@ -65,7 +65,8 @@ async def caption(
         answer = await ask(model, messages, Description, sampling=SAMPLING)
         words = answer.value.description.strip() if answer.value is not None else ""
         return Observation(
-            kind=kind, text=words or f"No description: {str(answer.problem).rstrip('.')}.", start_seconds=seconds, end_seconds=seconds,
+            kind=kind, text=words or f"No description: {str(answer.problem).rstrip('.')}.",
+            start_seconds=seconds, end_seconds=seconds,
             tool=model.name, outcome=answer.outcome, media=path.name, detail={"calls": list(answer.calls)},
         )  # fmt: skip
 

@@ -138,8 +138,7 @@ def write_down(sound: Sound, *, language: str | None = None) -> tuple[tuple[Segm
     Raises:
         BadInput: the speech model does not know `language`; the embedded one knows English alone.
     """
-    known = _listener(listener_folder()).supported_languages
-    if language is not None and language not in known:
+    if language is not None and language not in (known := _listener(listener_folder()).supported_languages):
         raise BadInput(f"--language {language}: the speech model knows {', '.join(known)}")
     if sound.samples.size < RATE_HZ // 10:
         return (), None, 0.0

@@ -276,7 +276,8 @@ class _Round:
         progress = self.progress(time.monotonic())
         reached = self.judged + self.skipped
         return RunSummary(
-            posts=reached if self.error is None or self.total is None else self.total, judged=self.judged, skipped=self.skipped, failed=self.failed,
+            posts=reached if self.error is None or self.total is None else self.total,
+            judged=self.judged, skipped=self.skipped, failed=self.failed,
             outcomes={outcome: self.outcomes[outcome] for outcome in Outcome if self.outcomes[outcome]},
             seconds=progress.seconds, posts_per_second=progress.posts_per_second,
             calls=progress.calls, cost_usd=progress.cost_usd,

@@ -72,14 +72,15 @@ def write_student(
         columns.append(lexical.logits([normalise_text(post.text) for post in dev]).astype(np.float64))
     logits = np.stack(columns, axis=1)  # [B, K]
     scales, shift = fit_platt(logits, gold)
+    scores = logits @ scales + shift
     by_tower = dict(zip(towers, scales.tolist(), strict=True))
     calibration = Calibration(
         scale=by_tower[learner.tower] if learner else 0.0,
         lexical_scale=by_tower.get("lexical", 0.0),
         shift=shift,
-        beta=fit_beta(logits @ scales + shift, gold),
+        beta=fit_beta(scores, gold),
     )
-    probabilities = calibration.probabilities(logits @ scales + shift)
+    probabilities = calibration.probabilities(scores)
     margin = choose_abstention(probabilities, gold, accuracy=abstain_accuracy) if abstain_accuracy else 0.0
     alone = {tower: alone_macro_f1(column, gold) for tower, column in zip(towers, columns, strict=True)}
     card = StudentCard(
