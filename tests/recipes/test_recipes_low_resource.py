@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from mild_posts import make_posts, write_files
 
 import folkmoot.recipes.low_resource as loop
 from folkmoot.formats import write_posts
 from folkmoot.models.scripted import ScriptedModel
-from folkmoot.recipes.low_resource import FINISHED, LowResource, read_gammas, run_low_resource
+from folkmoot.recipes.low_resource import FINISHED, LowResource, read_gammas, rules_of, run_low_resource
 from folkmoot.records import BadInput
 
 COMMAND = ("selftrain", "--task", "drinks.toml", "--labelled", "labelled.jsonl", "--pool", "pool.jsonl", "--dev",
@@ -83,6 +85,8 @@ def test_posts_that_show_none_of_the_views_are_refused(tell: Any, here: Path) ->
         (("--abstain-accuracy", "1.5"), "--abstain-accuracy 1.5"),
         (("--abstain-accuracy", "0"), "--abstain-accuracy 0"),
         (("--abstain-accuracy", "-1"), "--abstain-accuracy -1"),
+        (("--first-look", "1.5"), "--first-look 1.5"),
+        (("--first-look", "0.99", "--no-lexical"), "a first look is the n-gram tower's"),
     ],
 )
 def test_an_option_that_is_not_accepted_is_named(tell: Any, here: Path, given: tuple[str, str], said: str) -> None:
@@ -151,3 +155,49 @@ def test_the_panels_model_is_closed_where_the_run_fails(here: Path) -> None:
     with pytest.raises(BadInput, match="has 0 replies"):
         asyncio.run(run_low_resource(recipe, here / "run", model_for=lambda run: Watched([])))
     assert len(closed) == 1
+
+
+def test_a_first_look_is_taken_by_default_and_can_be_left_out(tell: Any, here: Path) -> None:
+    shares = []
+    for given in ((), ("--first-look", "0")):
+        out = f"run{len(shares)}"
+        code, _, err = tell(*COMMAND[:-1], out, *given)
+        assert code == 0, err
+        shares.append(json.loads(Path(out, "student/card.json").read_text())["dev"]["first_look_share"])
+    assert shares[0] > 0
+    assert shares[1] is None
+    assert "n-grams alone decide" in Path("run0/report.html").read_text()
+    assert "n-grams alone decide" not in Path("run1/report.html").read_text()
+
+
+def test_rules_suit_the_encoder() -> None:
+    frozen, tuned = (rules_of("folkmoot", encoder="embedded", tune=tune) for tune in (False, True))
+    assert frozen["rounds"]["agreement"]["heard"] == "last"
+    assert tuned["rounds"]["agreement"]["heard"] == "first"
+    large = rules_of("folkmoot", encoder="embedded-large", tune=True)
+    shipped = tomllib.loads((Path(__file__).parents[2] / "recipes" / "offensive-tuned.toml").read_text())
+    assert {name: shipped[name] for name in ("rounds", "tuned", "distillation", "lexical", "first_look")} == large
+    assert rules_of("paper", encoder="embedded-large", tune=True).get("tuned") is None
+
+
+def test_a_pupil_of_another_encoder_joins_the_committee(tell: Any, here: Path) -> None:
+    recipe = (
+        'kind = "selftrain"\n' + RECIPE + 'export = false\n[rounds]\nbatch = 30\n[rounds.agreement]\nsource = "panel"\n'
+        '[distillation]\nmembers = 1\n[[distillation.encoders]]\nbase = "embedded"\ntuned = { learning_rate = 1e-4 }\n'
+    )
+    Path("r.toml").write_text(recipe)
+    code, _, err = tell("run", "r.toml", "--data", ".", "--out", "run")
+    assert code == 0, err
+    kept = Path("run/committee/encoder_00.npy")
+    made = kept.stat().st_mtime_ns
+    assert len(np.load(kept)) == len(Path("pool.jsonl").read_text().splitlines())
+
+    Path("run/student/card.json").unlink()
+    assert tell("run", "r.toml", "--data", ".", "--out", "run")[0] == 0
+    assert kept.stat().st_mtime_ns == made, "it was not taught again"
+
+    Path("r.toml").write_text(recipe.replace('base = "embedded"', 'base = "none"'))
+    code, _, err = tell("run", "r.toml", "--data", ".", "--out", "other")
+    assert code == 2
+    assert "none is no encoder" in err
+    assert not Path("other").exists()

@@ -6,6 +6,7 @@ import pytest
 
 from folkmoot.records import StorageFailed
 from folkmoot.runs import atomic_file, write_atomically
+from folkmoot.runs.atomic import atomic_folder
 
 
 def test_the_file_holds_exactly_the_content(tmp_path: Path) -> None:
@@ -39,3 +40,12 @@ def test_an_error_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
         file.writelines([b"half", None])
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["verdicts.jsonl"]
+
+
+def test_a_folder_that_another_process_was_quicker_with_stays(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "weights", replace=False) as draft:
+        (draft / "one").write_text("ours")
+        (tmp_path / "weights").mkdir()
+        (tmp_path / "weights" / "one").write_text("theirs")
+    assert (tmp_path / "weights" / "one").read_text() == "theirs"
+    assert [path.name for path in tmp_path.iterdir()] == ["weights"]

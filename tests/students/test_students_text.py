@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from mild_posts import TASK, make_posts
 
 from folkmoot.records import BadInput, Judge, Outcome, Post, Verdict
-from folkmoot.students import StudentCard, TextStudent
+from folkmoot.students import Calibration, StudentCard, TextStudent
+from folkmoot.students.card import FirstLook
 from folkmoot.students.lexical import LexicalTower, inverse_frequencies, lexical_features, ngrams
 from folkmoot.students.text import normalise_text
 from folkmoot.supervision import gold_lessons
@@ -104,6 +105,73 @@ def test_within_its_margin_it_abstains_and_keeps_the_probabilities(folder: Path)
     assert verdict.outcome is Outcome.ABSTAINED
     assert verdict.label is None
     assert verdict.probabilities == {"tea": 0.5498, "rain": 0.4502}
+
+
+@pytest.fixture(scope="module")
+def looking(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same student, whose encoder is spared where its n-gram tower is sure."""
+    path = tmp_path_factory.mktemp("looking")
+    shutil.copytree(folder, path, dirs_exist_ok=True)
+    card = StudentCard.load(folder)
+    look = FirstLook(calibration=Calibration(scale=0.0, lexical_scale=1.0), sure_from=0.65)
+    card.model_copy(update={"first_look": look}).save(path)
+    return path
+
+
+def test_the_encoder_reads_only_what_the_n_grams_are_not_sure_of(
+    looking: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student, whole = TextStudent.load(looking), TextStudent.load(folder)
+    tower = LexicalTower.load(looking)
+    alone = 1 / (1 + np.exp(-tower.logits([normalise_text(post.text) for post in NEW])))
+    sure = np.maximum(alone, 1 - alone) >= 0.65
+    assert 0 < sure.sum() < len(NEW), "some of each, or this test tells nothing"
+    read: list[int] = []
+    runtime: Any = student._runtime
+    monkeypatch.setattr(student, "_runtime", counting(runtime, read))
+    found = student.probabilities(NEW)
+    assert read == [int((~sure).sum())]
+    np.testing.assert_allclose(found[sure], alone[sure], atol=1e-6)
+    np.testing.assert_array_equal(found[~sure], whole.probabilities(NEW)[~sure])
+
+
+def test_a_first_look_gives_the_same_bytes_alone_and_among_others(looking: Path) -> None:
+    student = TextStudent.load(looking)
+    together = [verdict.to_line() for verdict in student.verdicts(NEW)]
+    assert [student.verdicts([post])[0].to_line() for post in NEW] == together
+
+
+def test_a_student_chooses_its_first_look_on_dev(tmp_path: Path) -> None:
+    table = [*TAUGHT, *DEV]
+    learner = FrozenLearner(table, settings=FrozenSettings(steps=60))
+    lessons = gold_lessons(TAUGHT, TASK)
+    rows = {post.id: row for row, post in enumerate(table)}
+    lexical = fit_lexical(LexicalTable([normalise_text(post.text) for post in table]), rows, lessons)
+    student = write_student(
+        tmp_path, name="drinks", task=TASK, learner=learner, pupil=fit_student(learner, lessons, seed=0),
+        lexical=lexical, dev=DEV, lessons=lessons, first_look=0.9, export=False,
+    )  # fmt: skip
+    look = student.card.first_look
+    assert look is not None
+    assert student.card.dev["first_look_share"] > 0.5
+    assert "decides those where it is sure" in (tmp_path / "README.md").read_text()
+    labels = [verdict.label for verdict in student.verdicts(DEV)]
+    both = student.card.model_copy(update={"first_look": None})
+    student.card = both
+    assert np.mean([one == v.label for one, v in zip(labels, student.verdicts(DEV), strict=True)]) >= 0.9
+
+
+def counting(runtime: Any, read: list[int]) -> Any:
+    """A runtime that also notes how many posts it was asked about."""
+
+    class Counting:
+        name = runtime.name
+
+        def logits(self, ids: list[list[int]]) -> Any:
+            read.append(len(ids))
+            return runtime.logits(ids)
+
+    return Counting()
 
 
 def test_a_post_without_text_is_an_outcome_not_a_label(folder: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from folkmoot.records import BadInput
 from folkmoot.students import Calibration
-from folkmoot.training.calibration import choose_abstention, fit_beta, fit_platt
+from folkmoot.training.calibration import choose_abstention, choose_first_look, fit_beta, fit_platt
 from folkmoot.training.prior import estimate_prior
 from folkmoot.training.scores import macro_f1, sigmoid
 
@@ -96,3 +96,30 @@ def test_macro_f1_lies_between_0_and_1_and_does_not_care_which_label_is_positive
     score = macro_f1(gold, said)
     assert 0 <= score <= 1
     assert macro_f1(~gold, ~said) == pytest.approx(score)
+
+
+FIRST = np.array([0.99, 0.95, 0.10, 0.80, 0.70, 0.40, 0.55, 0.03])
+BOTH = np.array([0.90, 0.97, 0.20, 0.30, 0.90, 0.60, 0.45, 0.10])  # sureness .99 .97 .95 .90 .80* .70 .60* .55*
+
+
+@pytest.mark.parametrize(
+    ("agreement", "sure_from"),
+    [(1.0, 0.9), (0.88, 0.9), (0.87, 0.7), (0.75, 0.6), (0.6, 0.55)],  # of eight posts one is 0.125
+)
+def test_the_first_look_stands_where_few_labels_would_change(agreement: float, sure_from: float) -> None:
+    assert choose_first_look(FIRST, BOTH, agreement=agreement) == sure_from
+
+
+def test_a_first_look_that_is_wrong_where_it_is_surest_stands_nowhere() -> None:
+    assert choose_first_look(np.array([0.999, 0.6]), np.array([0.2, 0.6]), agreement=0.99) is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=60), st.floats(0.5, 1))
+def test_a_first_look_keeps_the_share_of_labels_that_was_asked_for(
+    pairs: list[tuple[float, float]], agreement: float
+) -> None:
+    first, both = (np.array(side) for side in zip(*pairs, strict=True))
+    sure_from = choose_first_look(first, both, agreement=agreement)
+    if sure_from is not None:
+        final = np.where(np.maximum(first, 1 - first) >= sure_from, first, both)
+        assert ((final >= 0.5) == (both >= 0.5)).mean() >= agreement - 1e-9

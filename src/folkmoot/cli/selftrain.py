@@ -1,6 +1,5 @@
 """`folkmoot selftrain`: a few labels, a pool and a panel -> a student and a report."""
 
-import copy
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -34,7 +33,7 @@ def selftrain(
     gamma_sweep: Annotated[str | None, typer.Option(help="Several gammas, such as '-0.1,0,0.1'; dev chooses.")] = None,
     prior: Annotated[float, typer.Option(min=0.01, max=0.99, help="The pool's share of positives.")] = 0.5,
     estimate_prior: Annotated[bool, typer.Option(help="Also estimate that share, for the report.")] = False,
-    encoder: Annotated[str, typer.Option(help="`embedded` or a transformers folder.")] = "embedded",
+    encoder: Annotated[str, typer.Option(help="`embedded`, `embedded-large` or a transformers folder.")] = "embedded",
     views: Annotated[
         str, typer.Option(help="What the student reads of a post, joined by commas: text, image, ocr, observations.")
     ] = "text",
@@ -46,6 +45,12 @@ def selftrain(
         int | None, typer.Option(min=0, help="Pupils that label the pool for the student; 0: none.")
     ] = None,
     lexical: Annotated[bool | None, typer.Option(help="Add the n-gram tower, and write the fast student.")] = None,
+    first_look: Annotated[
+        float | None,
+        typer.Option(
+            help="Spare the encoder where n-grams are sure, as long as this share of dev posts keeps its label; 0: never."
+        ),
+    ] = None,
     abstain_accuracy: Annotated[
         float | None, typer.Option(help="Abstain so that the rest is this accurate on dev.")
     ] = None,
@@ -63,26 +68,28 @@ def selftrain(
     """
     from folkmoot.cli.loop import finish, run_loop
     from folkmoot.cli.outputs import check_output
-    from folkmoot.recipes.low_resource import PRESETS, LowResource, read_gammas, read_views
+    from folkmoot.recipes.low_resource import LowResource, read_gammas, read_views, rules_of
     from folkmoot.records import BadInput
 
     if abstain_accuracy is not None and not 0 < abstain_accuracy <= 1:
         raise BadInput(f"--abstain-accuracy {abstain_accuracy:g}: more than 0 and at most 1 is accepted")
+    if first_look and not 0.5 < first_look < 1:
+        raise BadInput(f"--first-look {first_look:g}: more than 0.5 and less than 1 is accepted, or 0 for none")
     gammas = read_gammas(gamma_sweep) if gamma_sweep is not None else None
     read = {"--labelled": labelled, "--dev": dev, "--pool": pool, "--opinions": opinions, "--task": task}
     check_output(out, inputs=read, folder=True)
-    chosen = copy.deepcopy(PRESETS[preset])
+    chosen = rules_of(preset, encoder=encoder, tune=tune_encoder)
     rounds, loss, agreement = chosen["rounds"], chosen["rounds"]["loss"], chosen["rounds"]["agreement"]
     for place, field, value in (
         (rounds, "batch", batch), (agreement, "source", source), (agreement, "heard", heard), (loss, "gamma", gamma),
-        (loss, "prior", prior), (chosen, "lexical", lexical),
+        (loss, "prior", prior), (chosen, "lexical", lexical), (chosen, "first_look", first_look or None),
     ):  # fmt: skip
         if value is not None:
             place[field] = value
-    if preset == "folkmoot" and not tune_encoder and heard is None:
-        agreement["heard"] = "last"  # a frozen encoder gains from more lessons, a tuned one from surer ones; on dev
+    if first_look == 0 or (first_look is None and (views != "text" or not chosen.get("lexical"))):
+        chosen.pop("first_look", None)
     if committee is not None:
-        chosen["distillation"] = {"members": committee} if committee else None
+        chosen["distillation"] = {**chosen.get("distillation", {}), "members": committee} if committee else None
     chosen["panel"] = {**chosen.get("panel", {}), "name": panel}
     recipe = LowResource.model_validate(
         {

@@ -210,7 +210,11 @@ def _export(spec: str, weights: Path, folder: Path) -> None:
             out = self.inner.get_image_features(pixel_values=pixels)
             return out if isinstance(out, torch.Tensor) else out.pooler_output
 
-    with atomic_folder(folder) as draft, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        atomic_folder(folder, replace=False) as draft,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         torch.onnx.export(
             Features().eval(), (torch.zeros(1, 3, preparation.crop, preparation.crop),), str(draft / MODEL_FILE),

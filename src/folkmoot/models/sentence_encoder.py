@@ -124,7 +124,11 @@ def _export(spec: str, folder: Path) -> None:
 
     tokens = torch.randint(5, 100, (2, 7))
     axes = {0: "texts", 1: "tokens"}
-    with atomic_folder(folder) as draft, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        atomic_folder(folder, replace=False) as draft,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         torch.onnx.export(
             Pooled().eval(), (tokens, torch.ones_like(tokens)), str(draft / "model.onnx"),

@@ -69,6 +69,6 @@ def unpack_gguf(weights: Path, folder: Path) -> None:
         model.__dict__.pop(name, None)
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    with atomic_folder(folder) as draft:
+    with atomic_folder(folder, replace=False) as draft:
         model.save_pretrained(draft)
         tokenizer.save_pretrained(draft)

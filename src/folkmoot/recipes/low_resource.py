@@ -5,6 +5,7 @@ Paper: MA-VLM + PNU loss, AAAI 2026 (arXiv 2511.13759).
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +21,14 @@ from folkmoot.evaluation import compare_judges, evaluate, write_report
 from folkmoot.formats import load_task, read_opinions, read_posts, write_verdicts
 from folkmoot.formats.fields import did_you_mean, shown, suggestion
 from folkmoot.models.chat import ChatModel
+from folkmoot.models.encoder import LARGE
 from folkmoot.panels import RecordedOpinions, build_panel, heard_from
 from folkmoot.recipes.launched import one_process
 from folkmoot.records import BadInput, Judge, MissingExtra, Opinion, Post, Record, Task, Verdict
 from folkmoot.runs import RunFolder
 from folkmoot.runs.atomic import write_atomically
 from folkmoot.runs.folder import METRICS
-from folkmoot.students.card import CARD_FILE, VIEWS, View
+from folkmoot.students.card import CARD_FILE, VIEWS, StudentCard, View
 
 S = TypeVar("S", bound=Record)
 
@@ -82,6 +84,8 @@ class LowResource(Record):
     lexical: StrictBool = False
     estimate_prior: StrictBool = False
     abstain_accuracy: float | None = Field(default=None, gt=0, le=1)
+    first_look: float | None = Field(default=None, gt=0.5, lt=1)
+    """The encoder is spared where the lexical tower is sure, as long as this share of dev posts keeps its label."""
     export: StrictBool = True
     title: str | None = None
 
@@ -96,6 +100,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tuned": {"batch_size": 10},
         "distillation": {"members": 1},
         "lexical": True,
+        "first_look": 0.995,
     },
     "paper": {"rounds": {"batch": 500, "agreement": {"source": "both"}, "loss": {"gamma": 0.1}}},
     "reference": {
@@ -116,6 +121,29 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 """Rules by name: what did best on dev here (docs/log.md), the paper's, and the released code's."""
+
+LARGE_RULES: dict[str, Any] = {
+    "tuned": {"batch_size": 16, "learning_rate": 5e-5, "precision": "bfloat16"},
+    "distillation": {
+        "members": 1,
+        "encoders": [{"base": "embedded", "tuned": {"batch_size": 10, "precision": "bfloat16"}}],
+    },
+}
+"""What the preset `folkmoot` changes where the larger embedded encoder is tuned."""
+
+
+def rules_of(preset: str, *, encoder: str, tune: bool) -> dict[str, Any]:
+    """The tables of a preset, for an encoder that is tuned or stays frozen.
+
+    On dev a frozen encoder gained from more lessons, a tuned one from surer ones: `folkmoot` hears the last round for the
+    one and the first for the other.
+    """
+    chosen = copy.deepcopy(PRESETS[preset])
+    if preset == "folkmoot" and not tune:
+        chosen["rounds"]["agreement"]["heard"] = "last"
+    elif preset == "folkmoot" and encoder == LARGE:
+        chosen |= copy.deepcopy(LARGE_RULES)
+    return chosen
 
 
 class Announce(Protocol):
@@ -179,6 +207,7 @@ async def run_low_resource(
     import torch
 
     from folkmoot.formats import write_lessons
+    from folkmoot.models.encoder import encoder_folder
     from folkmoot.models.weights import base_folder
     from folkmoot.supervision import Source
     from folkmoot.training.distillation import (
@@ -204,10 +233,17 @@ async def run_low_resource(
         distillation = settings_of(DistillationSettings, recipe.distillation, "distillation")
         if distillation.language is not None:
             base_folder(distillation.language.base)
+        for member in distillation.encoders:
+            encoder_folder(member.base)
     if recipe.encoder.views != ("text",) and recipe.encoder.tune:
         raise BadInput(
             f"a student that reads {', '.join(recipe.encoder.views)} has frozen encoders; leave out the tuning, or read "
             "the text alone"
+        )
+    if recipe.first_look is not None and (not recipe.lexical or recipe.encoder.views != ("text",)):
+        raise BadInput(
+            "a first look is the n-gram tower's, before an encoder reads the text; it needs 'lexical = true' and the view "
+            "'text' alone, or leave 'first_look' out"
         )
     if settings.agreement.source is not Source.CLASSIFIER and opinions is None and model_for is None:
         raise BadInput("a panel needs recorded opinions (--opinions FILE) or a model (--model)")
@@ -282,8 +318,13 @@ async def run_low_resource(
         final = lessons
         if distillation is not None:
             committee = ask_committee(
-                lessons=lessons, pool=pool, learner=learner, lexical=lexical_table, lexical_rows=rows or {},
-                loss=settings.loss, settings=distillation, first=machine.best_pupil(trained.best_round), task=task,
+                lessons=lessons, pool=pool, learner=learner,
+                others=[
+                    TunedLearner(table, encoder=member.base, max_tokens=recipe.encoder.max_tokens, settings=member.tuned)
+                    for member in distillation.encoders
+                ],
+                lexical=lexical_table, lexical_rows=rows or {},
+                loss=settings.loss, settings=distillation, first=machine.pool_logits(trained.best_round), task=task,
                 texts={post.id: post.text for post in table}, folder=run.file("committee"), seed=recipe.seed,
                 on_step=on_step, on_member=lambda done, total: announce("committee", done, total),
             )  # fmt: skip
@@ -307,7 +348,8 @@ async def run_low_resource(
         }
         announce("exporting", note="weights, ONNX, calibration")
         common: dict[str, Any] = {
-            "task": task, "dev": dev, "lessons": final, "abstain_accuracy": recipe.abstain_accuracy, "lineage": lineage
+            "task": task, "dev": dev, "lessons": final, "abstain_accuracy": recipe.abstain_accuracy,
+            "first_look": recipe.first_look, "lineage": lineage,
         }  # fmt: skip
         student = write_student(
             run.file("student"), name=f"{task.name}-student", learner=learner, pupil=pupil, lexical=tower,
@@ -364,13 +406,20 @@ async def run_low_resource(
                 + (f", {len(opinions)} of them with recorded opinions" if opinions is not None else ""),
                 "Opinions": panel_words(recipe, opinions),
                 "Student": f"reads {', '.join(student.card.views)}; {', '.join(student.card.towers)} on "
-                + f"{student.card.base}, " + ("tuned" if recipe.encoder.tune else "frozen") + f", runs on {student.runtime}",
+                + f"{student.card.base}, " + ("tuned" if recipe.encoder.tune else "frozen") + f", runs on {student.runtime}"
+                + first_look_words(student.card),
                 "Scored on": f"{len(dev)} dev posts, which also chose the rounds and the calibration",
             },
         )  # fmt: skip
         write_atomically(run.file(FINISHED), json.dumps({"has_fast_student": fast is not None}) + "\n")
         announce("done", note=f"{time.monotonic() - started:.0f} s")
         return trained_in(run, has_fast_student=fast is not None, metrics=summary["dev"])
+
+
+def first_look_words(card: StudentCard) -> str:
+    """What the report says of the posts that the encoder is spared."""
+    share = card.dev.get("first_look_share")
+    return f"; n-grams alone decide the {share:.0%} on which they are sure" if share else ""
 
 
 def trained_in(run: RunFolder, *, has_fast_student: bool, metrics: dict[str, Any]) -> Trained:

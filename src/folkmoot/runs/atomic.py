@@ -34,10 +34,14 @@ def atomic_file(path: Path | str) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: Path | str) -> Iterator[Path]:
+def atomic_folder(path: Path | str, *, replace: bool = True) -> Iterator[Path]:
     """An empty folder to write to, which becomes `path` when the context ends well and vanishes when it does not.
 
     A folder that stood at `path` is removed just before; a kill in that moment leaves neither.
+
+    Args:
+        replace: False keeps what another process has put there meanwhile, and drops the draft: for what is always the
+            same, such as unpacked weights.
 
     Raises:
         StorageFailed: the disk is full or refuses.
@@ -48,9 +52,13 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         yield draft
-        if path.exists():
+        if replace and path.exists():
             shutil.rmtree(path)
-        draft.replace(path)
+        try:
+            draft.replace(path)
+        except OSError:
+            if replace or not path.exists():
+                raise
     except OSError as error:
         raise storage_failed(f"Writing {path}", error) from error
     finally:

@@ -52,6 +52,16 @@ class Calibration(Record):
         return np.asarray(1 / (1 + np.exp(-np.clip(scores, -40, 40))))
 
 
+class FirstLook(Record):
+    """The lexical tower reads every post, the encoder only those on which the tower is not sure.
+
+    Where the tower's own probability of a label, by `calibration`, is `sure_from` or more, it is the student's.
+    """
+
+    calibration: Calibration
+    sure_from: float = Field(ge=0.5, le=1)
+
+
 class StudentCard(Record):
     """The JSON beside a student's weights. `lineage` leads back to its lessons, run and inputs by hash."""
 
@@ -64,6 +74,7 @@ class StudentCard(Record):
     max_tokens: int = Field(default=64, gt=1)
     is_tuned: bool = False
     calibration: Calibration = Calibration()
+    first_look: FirstLook | None = None
     dev: dict[str, Any] = Field(default_factory=dict)
     lineage: dict[str, Any] = Field(default_factory=dict)
     intended_use: str = "Triage and research. A verdict that matters to a person belongs in front of a person."

@@ -81,19 +81,43 @@ class TextStudent:
 
     def probabilities(self, posts: Sequence[Post]) -> NDArray[np.float64]:
         """The calibrated probability of the positive label for each post, [B]."""
+        lexical = self._lexical_logits(posts)
         if self._runtime is None:
-            return self._calibrated(posts, None)
-        return self._calibrated(posts, self._runtime.logits(encode_texts(self._tokenizer, [p.text for p in posts])))
+            return self.card.calibration.probabilities(self._score(None, lexical))
+        look = self.card.first_look
+        if look is None or lexical is None:
+            return self.card.calibration.probabilities(self._score(self._encoded(posts), lexical))
+        found = look.calibration.probabilities(look.calibration.lexical_scale * lexical + look.calibration.shift)
+        doubtful = np.flatnonzero(np.maximum(found, 1 - found) < look.sure_from)
+        if len(doubtful):
+            logits = self._encoded([posts[int(row)] for row in doubtful])
+            found[doubtful] = self.card.calibration.probabilities(self._score(logits, lexical[doubtful]))
+        return found
 
-    def _calibrated(self, posts: Sequence[Post], logits: NDArray[np.float32] | None) -> NDArray[np.float64]:
-        """Probabilities [B] of a tower's logits [B] together with the lexical tower's."""
+    def _encoded(self, posts: Sequence[Post]) -> NDArray[np.float32]:
+        """The encoder's logits, [B]."""
+        assert self._runtime is not None
+        return self._runtime.logits(encode_texts(self._tokenizer, [post.text for post in posts]))
+
+    def _lexical_logits(self, posts: Sequence[Post]) -> NDArray[np.float32] | None:
+        """The lexical tower's logits [B], or None where the student has no such tower."""
+        if self._lexical is None:
+            return None
+        return self._lexical.logits([normalise_text(post.text) for post in posts])
+
+    def _score(self, logits: NDArray[np.float32] | None, lexical: NDArray[np.float32] | None) -> NDArray[np.float64]:
+        """What the calibration makes a probability of, [B], from a tower's logits [B] and the lexical tower's."""
         calibration = self.card.calibration
-        total = np.full(len(posts), calibration.shift)
+        total = np.full(len(next(given for given in (logits, lexical) if given is not None)), calibration.shift)
         if logits is not None:
             total += calibration.scale * logits
-        if self._lexical is not None:
-            total += calibration.lexical_scale * self._lexical.logits([normalise_text(post.text) for post in posts])
-        return calibration.probabilities(total)
+        if lexical is not None:
+            total += calibration.lexical_scale * lexical
+        return total
+
+    def _calibrated(self, posts: Sequence[Post], logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities [B] of a tower's logits [B] together with the lexical tower's."""
+        return self.card.calibration.probabilities(self._score(logits, self._lexical_logits(posts)))
 
     def verdicts(self, posts: Sequence[Post]) -> list[Verdict]:
         """The verdicts on posts, in their order."""

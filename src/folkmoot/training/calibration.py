@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 from folkmoot.records import BadInput
 
 ABSTAIN_STEPS = 100
+SURE_DIGITS = 4
 BETA_FOLDS = 10
 BETA_POSTS = 100
 """Posts of each label from which on a third number is fitted. Chosen."""
@@ -79,3 +80,22 @@ def choose_abstention(
         if decided.any() and correct[decided].mean() >= accuracy:
             return float(margin)
     return float(margins[-1])
+
+
+def choose_first_look(
+    first: NDArray[np.floating], both: NDArray[np.floating], *, agreement: float, threshold: float = 0.5
+) -> float | None:
+    """How sure the first tower must be for its label to stand without the second one's being asked.
+
+    The lowest sureness, so that the fewest posts are read twice, at which the labels on dev agree with those of both
+    towers on a share `agreement` of all posts; None where that is none.
+
+    Args:
+        first, both: P(positive) of dev posts by the first tower and by both, [B].
+    """
+    sure = np.floor(np.maximum(first, 1 - first) * 10**SURE_DIGITS) / 10**SURE_DIGITS
+    differs = (first >= threshold) != (both >= threshold)
+    for level in np.unique(sure):  # the lowest first
+        if differs[sure >= level].sum() <= (1 - agreement) * len(first):
+            return float(level)
+    return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,28 @@ from folkmoot.training.lexical import LexicalTable
 from folkmoot.training.losses import ClassWeighting, PnuSettings
 from folkmoot.training.scores import sigmoid
 from folkmoot.training.self_training import seed_of
+from folkmoot.training.tuned import TunedSettings
+
+
+class EncoderMember(Record):
+    """A pupil of another encoder in the committee, tuned by its own settings; `share` is its word's weight."""
+
+    base: str = "embedded"
+    share: float = Field(default=1.0, gt=0)
+    tuned: TunedSettings = TunedSettings()
 
 
 class DistillationSettings(Record):
-    """`members` pupils (the best round's is one) make up the committee, with a lexical tower where `lexical_share` > 0
-    and a language model where `language` is given.
+    """`members` pupils (the best round's is one) make up the committee, with one of each other encoder in `encoders`, a
+    lexical tower where `lexical_share` > 0 and a language model where `language` is given.
 
-    The committee's score is the mean of the members' logits, plus the tower's and the language model's logits, each over
-    its own spread and times its share, and the sum once more over its spread; a target is sigmoid(`sharpness` * score).
-    Chosen on dev; see docs/log.md.
+    The committee's score is the mean of the members' logits, plus the others', the tower's and the language model's
+    logits, each over its own spread and times its share, and the sum once more over its spread; a target is
+    sigmoid(`sharpness` * score). Chosen on dev; see docs/log.md.
     """
 
     members: int = Field(default=3, ge=1)
+    encoders: tuple[EncoderMember, ...] = ()
     lexical_share: float = Field(default=0.5, ge=0)
     language: LanguageMemberSettings | None = None
     sharpness: float = Field(default=1.4, gt=0)
@@ -58,11 +69,12 @@ def ask_committee(
     lessons: Sequence[Lesson],
     pool: Sequence[Post],
     learner: Learner,
+    others: Sequence[Learner] = (),
     lexical: LexicalTable | None,
     lexical_rows: Mapping[str, int],
     loss: PnuSettings,
     settings: DistillationSettings,
-    first: Pupil,
+    first: NDArray[np.float32],
     texts: Mapping[str, str],
     task: Task,
     folder: Path,
@@ -73,29 +85,38 @@ def ask_committee(
     """The committee's scores on the pool. Each member's logits are kept in `folder`, so a killed run goes on.
 
     Args:
-        first: the best round's pupil, the first member.
+        others: the learners of `settings.encoders`, in their order.
+        first: what the best round's pupil, the first member, said of the pool: its logits, [N].
         texts: the text of every post, by id; what a language model reads.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ids = [post.id for post in pool]
-    logits = []
-    for member in range(settings.members):
-        path = folder / f"member_{member:02}.npy"
+    everyone = settings.members + len(others)
+    if on_member:
+        on_member(1, everyone)
+
+    def asked(name: str, order: int, pupil: Callable[[], Pupil]) -> NDArray[np.float32]:
+        path = folder / f"{name}.npy"
         if not path.exists():
-            pupil = first
-            if member:
-                pupil = learner.fit(lessons, loss=loss, seed=seed_of(seed, "member", member), on_step=on_step)
             with atomic_file(path) as stream:
-                np.save(stream, pupil.logits(ids))
-        logits.append(np.load(path))
+                np.save(stream, pupil().logits(ids))
         if on_member:
-            on_member(member + 1, settings.members)
-    together = np.mean(logits, axis=0, dtype=np.float64)
-    scores = together / max(float(together.std()), 1e-9)
+            on_member(order, everyone)
+        return np.asarray(np.load(path), dtype=np.float32)
+
+    logits = [first]
+    for member in range(1, settings.members):
+        fitted = partial(learner.fit, lessons, loss=loss, seed=seed_of(seed, "member", member), on_step=on_step)
+        logits.append(asked(f"member_{member:02}", member + 1, fitted))
+    scores = over_spread(np.mean(logits, axis=0, dtype=np.float64))
+    for number, (other, its) in enumerate(zip(others, settings.encoders, strict=True)):
+        fitted = partial(other.fit, lessons, loss=loss, seed=seed_of(seed, "encoder", number), on_step=on_step)
+        said = asked(f"encoder_{number:02}", settings.members + number + 1, fitted)
+        scores = scores + its.share * over_spread(said)
     if lexical is not None and settings.lexical_share > 0:
         tower = fit_lexical(lexical, lexical_rows, lessons)
         spoken = lexical.logits(tower)[[lexical_rows[post] for post in ids]].astype(np.float64)
-        scores = scores + settings.lexical_share * spoken / max(float(spoken.std()), 1e-9)
+        scores = scores + settings.lexical_share * over_spread(spoken)
     if settings.language is not None:
         path = folder / "language.npy"
         if not path.exists():
@@ -104,9 +125,13 @@ def ask_committee(
             )
             with atomic_file(path) as stream:
                 np.save(stream, said)
-        said = np.load(path)
-        scores = scores + settings.language.share * said / max(float(said.std()), 1e-9)
-    return Committee(np.asarray(scores / max(float(scores.std()), 1e-9), dtype=np.float64))
+        scores = scores + settings.language.share * over_spread(np.load(path))
+    return Committee(over_spread(scores))
+
+
+def over_spread(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Scores [N] in units of their standard deviation."""
+    return np.asarray(scores / max(float(scores.std()), 1e-9), dtype=np.float64)
 
 
 def distilled_lessons(

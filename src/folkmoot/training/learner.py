@@ -195,7 +195,8 @@ class TunedPupil:
         self._learner, self._network = learner, network
 
     def logits(self, posts: Sequence[str]) -> NDArray[np.float32]:
-        return network_logits(self._network, [self._learner.ids[row] for row in self._learner.rows(posts)])
+        with self._learner.settings.autocast():
+            return network_logits(self._network, [self._learner.ids[row] for row in self._learner.rows(posts)])
 
     def save(self, folder: Path) -> None:
         self._network.save(folder)

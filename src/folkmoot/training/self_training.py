@@ -186,18 +186,19 @@ class SelfTraining:
         while remaining and not (self.settings.max_rounds and rounds[-1].round >= self.settings.max_rounds):
             number = rounds[-1].round + 1
             started = time.monotonic()
-            logits: NDArray[np.float32] = np.load(self._logits_file("pool", best))
+            logits = self.pool_logits(best)
             probabilities = dict(zip([p.id for p in self.pool], sigmoid(logits).tolist(), strict=True))
             batch, lessons = await self._next_batch(number, remaining, probabilities)
             candidate = [*accepted, *lessons]
             pupil = self._fit(candidate, number)
-            score = macro_f1(self.dev_gold, pupil.logits([post.id for post in self.dev]) > 0)
+            dev_logits = pupil.logits([post.id for post in self.dev])
+            score = macro_f1(self.dev_gold, dev_logits > 0)
             best_score = rounds[-1].best_dev_macro_f1
             improves = score > best_score or (self.settings.acceptance == "ties" and score == best_score)
             count = {m: sum(lesson.membership is m for lesson in lessons) for m in Membership}
             quality = audit(lessons, self.pool_gold, self.task)
             if improves:
-                self._keep(pupil, number)
+                self._keep(pupil, number, dev_logits)
                 accepted, best = candidate, number
             taken = set(batch)
             remaining = [post for post in remaining if post.id not in taken]
@@ -228,6 +229,10 @@ class SelfTraining:
         """What the classifier of round 0, taught by gold labels alone, says of the dev posts."""
         probabilities = sigmoid(np.load(self._logits_file("dev", 0)))
         return [verdict_of(post, float(p), self.task) for post, p in zip(self.dev, probabilities, strict=True)]
+
+    def pool_logits(self, number: int) -> NDArray[np.float32]:
+        """What the pupil of an accepted round said of the pool, [N]."""
+        return np.asarray(np.load(self._logits_file("pool", number)), dtype=np.float32)
 
     def best_pupil(self, number: int) -> Pupil:
         """The pupil of an accepted round, from the weights that it left."""
@@ -274,8 +279,9 @@ class SelfTraining:
     def _first_round(self) -> Round:
         started = time.monotonic()
         pupil = self._fit([], 0)
-        score = macro_f1(self.dev_gold, pupil.logits([post.id for post in self.dev]) > 0)
-        self._keep(pupil, 0)
+        dev_logits = pupil.logits([post.id for post in self.dev])
+        score = macro_f1(self.dev_gold, dev_logits > 0)
+        self._keep(pupil, 0, dev_logits)
         record = Round(
             round=0,
             accepted=True,
@@ -288,10 +294,10 @@ class SelfTraining:
         self._append(record)
         return record
 
-    def _keep(self, pupil: Pupil, number: int) -> None:
-        for part, posts in (("pool", self.pool), ("dev", self.dev)):
+    def _keep(self, pupil: Pupil, number: int, dev_logits: NDArray[np.float32]) -> None:
+        for part, logits in (("pool", pupil.logits([post.id for post in self.pool])), ("dev", dev_logits)):
             with atomic_file(self._logits_file(part, number)) as stream:
-                np.save(stream, pupil.logits([post.id for post in posts]))
+                np.save(stream, logits)
         folder = self.folder / f"weights_{number:03}"
         folder.mkdir(exist_ok=True)
         pupil.save(folder)

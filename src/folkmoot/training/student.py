@@ -14,10 +14,10 @@ from pydantic import Field
 from folkmoot.records import Lesson, Post, Record, Task, content_hash
 from folkmoot.runs.atomic import write_atomically
 from folkmoot.students import Calibration, StudentCard, TextStudent, open_encoder_student
-from folkmoot.students.card import Tower
+from folkmoot.students.card import FirstLook, Tower
 from folkmoot.students.lexical import LexicalTower
 from folkmoot.students.text import normalise_text
-from folkmoot.training.calibration import choose_abstention, fit_beta, fit_platt
+from folkmoot.training.calibration import choose_abstention, choose_first_look, fit_beta, fit_platt
 from folkmoot.training.learner import Learner, Pupil
 from folkmoot.training.scores import macro_f1
 
@@ -32,6 +32,8 @@ class Dev(Record):
     accuracy: float
     encoder_alone_macro_f1: float | None = None
     lexical_alone_macro_f1: float | None = None
+    first_look_share: float | None = None
+    """The share of dev posts that the encoder is spared."""
     int8: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -46,6 +48,7 @@ def write_student(
     dev: Sequence[Post],
     lessons: Sequence[Lesson],
     abstain_accuracy: float | None = None,
+    first_look: float | None = None,
     lineage: Mapping[str, Any] | None = None,
     export: bool = True,
 ) -> TextStudent:
@@ -54,6 +57,8 @@ def write_student(
     Calibration is fitted on dev with the very runtime that will serve, so that int8 rounding is calibrated too.
 
     Args:
+        first_look: the share of dev posts whose label must stay the same when the encoder is spared where the lexical
+            tower is sure; None lets a text encoder read every post.
         abstain_accuracy: the accuracy on dev that the posts it decides must reach; None lets it decide every post.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,8 +86,17 @@ def write_student(
         beta=fit_beta(scores, gold),
     )
     probabilities = calibration.probabilities(scores)
+    look = None
+    if first_look is not None and lexical is not None and "encoder" in towers:
+        own = lexical_calibration(columns[-1], gold)
+        alone = own.probabilities(own.lexical_scale * columns[-1] + own.shift)
+        sure_from = choose_first_look(alone, probabilities, agreement=first_look)
+        if sure_from is not None:
+            look = FirstLook(calibration=own, sure_from=sure_from)
+            stands = np.maximum(alone, 1 - alone) >= sure_from
+            probabilities = np.where(stands, alone, probabilities)
     margin = choose_abstention(probabilities, gold, accuracy=abstain_accuracy) if abstain_accuracy else 0.0
-    alone = {tower: alone_macro_f1(column, gold) for tower, column in zip(towers, columns, strict=True)}
+    by_itself = {tower: alone_macro_f1(column, gold) for tower, column in zip(towers, columns, strict=True)}
     card = StudentCard(
         name=name,
         task=task,
@@ -92,12 +106,14 @@ def write_student(
         max_tokens=learner.max_tokens if learner else 64,
         is_tuned=bool(learner and learner.is_tuned),
         calibration=calibration.model_copy(update={"abstain_within": margin}),
+        first_look=look,
         dev=Dev(
             n=len(dev),
             macro_f1=macro_f1(gold, probabilities >= 0.5),
             accuracy=float(((probabilities >= 0.5) == gold).mean()),
-            encoder_alone_macro_f1=alone[learner.tower] if learner else None,
-            lexical_alone_macro_f1=alone.get("lexical"),
+            encoder_alone_macro_f1=by_itself[learner.tower] if learner else None,
+            lexical_alone_macro_f1=by_itself.get("lexical"),
+            first_look_share=round(float(stands.mean()), 4) if look is not None else None,
             int8=int8,
         ).model_dump(),
         lineage={
@@ -115,9 +131,15 @@ def write_student(
 
 def alone_macro_f1(logits: NDArray[np.float64], gold: NDArray[np.bool_]) -> float:
     """Macro-F1 of one tower calibrated by itself."""
+    own = lexical_calibration(logits, gold)
+    return macro_f1(gold, own.probabilities(own.lexical_scale * logits + own.shift) >= 0.5)
+
+
+def lexical_calibration(logits: NDArray[np.float64], gold: NDArray[np.bool_]) -> Calibration:
+    """A lexical tower's calibration by itself, from its logits on dev, [B]."""
     scales, shift = fit_platt(logits[:, None], gold)
-    scores = logits * scales[0] + shift
-    return macro_f1(gold, Calibration(beta=fit_beta(scores, gold)).probabilities(scores) >= 0.5)
+    beta = fit_beta(logits * scales[0] + shift, gold)
+    return Calibration(scale=0.0, lexical_scale=float(scales[0]), shift=shift, beta=beta)
 
 
 def model_card(card: StudentCard) -> str:
@@ -139,6 +161,7 @@ def model_card(card: StudentCard) -> str:
             "",
             f"- Base: {card.base}; reads: {', '.join(card.views)}; towers: {', '.join(card.towers)}; {'tuned' if card.is_tuned else 'frozen'} encoder.",
             f"- Dev: macro-F1 {card.dev['macro_f1']:.4f} on {card.dev['n']} posts (also used to calibrate).",
+            *first_look_lines(card),
             f"- Intended use: {card.intended_use}",
             f"- Limits: {card.limits}",
             "",
@@ -148,3 +171,13 @@ def model_card(card: StudentCard) -> str:
             "",
         ]
     )
+
+
+def first_look_lines(card: StudentCard) -> list[str]:
+    """The model card's line on which posts the encoder is spared."""
+    if card.first_look is None:
+        return []
+    return [
+        f"- The n-gram tower reads every post and decides those where it is sure ({card.first_look.sure_from:.4f} or more; "
+        f"{card.dev['first_look_share']:.0%} of dev); the encoder reads the others."
+    ]

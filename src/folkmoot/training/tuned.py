@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -33,6 +34,13 @@ class TunedSettings(Record):
     warm_up: float = Field(default=0.1, gt=0, lt=1)
     clip_norm: float = Field(default=1.0, gt=0)
     freeze_embeddings: StrictBool = True
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the products; weights and their gradients stay float32. bfloat16 takes half the time where the CPU has it, and
+    more time where it has not."""
+
+    def autocast(self) -> Any:
+        """The context in which networks are computed."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
 def length_bucketed(ids: TokenIds, batch_size: int, generator: np.random.Generator) -> Iterator[list[int]]:
@@ -92,9 +100,10 @@ def fit_network(
     for _ in range(settings.epochs):
         for batch in length_bucketed(rows, settings.batch_size, generator):
             tokens, mask = pad([rows[position] for position in batch])
-            logits = network(torch.from_numpy(tokens), torch.from_numpy(mask))
+            with settings.autocast():
+                logits = network(torch.from_numpy(tokens), torch.from_numpy(mask))
             risk = pnu(
-                logits,
+                logits.float(),
                 examples.membership[batch],
                 examples.targets[batch],
                 settings=loss,
