@@ -186,8 +186,11 @@ def test_a_pupil_of_another_encoder_joins_the_committee(tell: Any, here: Path) -
         '[distillation]\nmembers = 1\n[[distillation.encoders]]\nbase = "embedded"\ntuned = { learning_rate = 1e-4 }\n'
     )
     Path("r.toml").write_text(recipe)
+    heard = Path("opinions.jsonl").read_text().splitlines(keepends=True)
+    Path("opinions.jsonl").write_text("".join(heard[: len(heard) // 2]))  # the rest of the pool is taught all the same
     code, _, err = tell("run", "r.toml", "--data", ".", "--out", "run")
     assert code == 0, err
+    assert len(np.load("run/committee/member_00.npy")) > len(np.load("run/rounds/pool_logits_000.npy"))
     kept = Path("run/committee/encoder_00.npy")
     made = kept.stat().st_mtime_ns
     assert len(np.load(kept)) == len(Path("pool.jsonl").read_text().splitlines())

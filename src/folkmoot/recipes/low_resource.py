@@ -324,7 +324,7 @@ async def run_low_resource(
                     for member in distillation.encoders
                 ],
                 lexical=lexical_table, lexical_rows=rows or {},
-                loss=settings.loss, settings=distillation, first=machine.pool_logits(trained.best_round), task=task,
+                loss=settings.loss, settings=distillation, first=lambda: machine.logits(trained.best_round, pool), task=task,
                 texts={post.id: post.text for post in table}, folder=run.file("committee"), seed=recipe.seed,
                 on_step=on_step, on_member=lambda done, total: announce("committee", done, total),
             )  # fmt: skip

@@ -74,7 +74,7 @@ def ask_committee(
     lexical_rows: Mapping[str, int],
     loss: PnuSettings,
     settings: DistillationSettings,
-    first: NDArray[np.float32],
+    first: Callable[[], NDArray[np.float32]],
     texts: Mapping[str, str],
     task: Task,
     folder: Path,
@@ -86,32 +86,32 @@ def ask_committee(
 
     Args:
         others: the learners of `settings.encoders`, in their order.
-        first: what the best round's pupil, the first member, said of the pool: its logits, [N].
+        first: says what the best round's pupil, the first member, makes of the pool: its logits, [N].
         texts: the text of every post, by id; what a language model reads.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ids = [post.id for post in pool]
     everyone = settings.members + len(others)
-    if on_member:
-        on_member(1, everyone)
 
-    def asked(name: str, order: int, pupil: Callable[[], Pupil]) -> NDArray[np.float32]:
+    def asked(name: str, order: int, answer: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
         path = folder / f"{name}.npy"
         if not path.exists():
             with atomic_file(path) as stream:
-                np.save(stream, pupil().logits(ids))
+                np.save(stream, answer())
         if on_member:
             on_member(order, everyone)
         return np.asarray(np.load(path), dtype=np.float32)
 
-    logits = [first]
+    def taught(pupils: Learner, *name: object) -> NDArray[np.float32]:
+        return pupils.fit(lessons, loss=loss, seed=seed_of(seed, *name), on_step=on_step).logits(ids)
+
+    logits = [asked("member_00", 1, first)]
     for member in range(1, settings.members):
-        fitted = partial(learner.fit, lessons, loss=loss, seed=seed_of(seed, "member", member), on_step=on_step)
-        logits.append(asked(f"member_{member:02}", member + 1, fitted))
+        logits.append(asked(f"member_{member:02}", member + 1, partial(taught, learner, "member", member)))
     scores = over_spread(np.mean(logits, axis=0, dtype=np.float64))
     for number, (other, its) in enumerate(zip(others, settings.encoders, strict=True)):
-        fitted = partial(other.fit, lessons, loss=loss, seed=seed_of(seed, "encoder", number), on_step=on_step)
-        said = asked(f"encoder_{number:02}", settings.members + number + 1, fitted)
+        order = settings.members + number + 1
+        said = asked(f"encoder_{number:02}", order, partial(taught, other, "encoder", number))
         scores = scores + its.share * over_spread(said)
     if lexical is not None and settings.lexical_share > 0:
         tower = fit_lexical(lexical, lexical_rows, lessons)

@@ -186,7 +186,7 @@ class SelfTraining:
         while remaining and not (self.settings.max_rounds and rounds[-1].round >= self.settings.max_rounds):
             number = rounds[-1].round + 1
             started = time.monotonic()
-            logits = self.pool_logits(best)
+            logits = self._pool_logits(best)
             probabilities = dict(zip([p.id for p in self.pool], sigmoid(logits).tolist(), strict=True))
             batch, lessons = await self._next_batch(number, remaining, probabilities)
             candidate = [*accepted, *lessons]
@@ -230,8 +230,15 @@ class SelfTraining:
         probabilities = sigmoid(np.load(self._logits_file("dev", 0)))
         return [verdict_of(post, float(p), self.task) for post, p in zip(self.dev, probabilities, strict=True)]
 
-    def pool_logits(self, number: int) -> NDArray[np.float32]:
-        """What the pupil of an accepted round said of the pool, [N]."""
+    def logits(self, number: int, posts: Sequence[Post]) -> NDArray[np.float32]:
+        """What the pupil of an accepted round says of posts, [N]; it is not asked again about those of the rounds."""
+        known = dict(zip([post.id for post in self.pool], self._pool_logits(number).tolist(), strict=True))
+        if left := [post.id for post in posts if post.id not in known]:
+            known |= dict(zip(left, self.best_pupil(number).logits(left).tolist(), strict=True))
+        return np.array([known[post.id] for post in posts], dtype=np.float32)
+
+    def _pool_logits(self, number: int) -> NDArray[np.float32]:
+        """What it said of the pool of the rounds, the posts that somebody has an opinion on."""
         return np.asarray(np.load(self._logits_file("pool", number)), dtype=np.float32)
 
     def best_pupil(self, number: int) -> Pupil:
