@@ -2,6 +2,7 @@
 
     python benchmarks/low_resource.py ablation --data DIR --set hsol --out ablation_hsol.jsonl
     python benchmarks/low_resource.py tuned --data DIR --set hsol --seeds 5 --out tuned_hsol.jsonl
+    python benchmarks/low_resource.py tuned --small --data DIR --set hsol --seeds 5 --out tuned_hsol.jsonl
     python benchmarks/low_resource.py table ablation_hsol.jsonl tuned_hsol.jsonl
 
 DIR holds one folder a set (`hsol`, `sentiment140`), each with labelled_{50,100,250}, pool, dev and opinions. Every
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 
 TASKS = {"hsol": "offensive", "sentiment140": "sentiment"}
-RECIPES = {"hsol": "offensive-tuned.toml", "sentiment140": "sentiment-tuned.toml"}
+RECIPES = {"hsol": "offensive-tuned", "sentiment140": "sentiment-tuned"}
 
 
 def settings_table() -> list[dict[str, Any]]:
@@ -94,25 +95,27 @@ def ablation(data: Path, name: str, seeds: int, out: Path) -> None:
                          "seconds": round(time.monotonic() - started, 1)})  # fmt: skip
 
 
-def tuned(data: Path, name: str, seeds: list[int], out: Path, runs: Path) -> None:
-    """Run the shipped tuned recipe over seeds."""
+def tuned(data: Path, name: str, seeds: list[int], out: Path, runs: Path, *, small: bool) -> None:
+    """Run the shipped tuned recipe over seeds, or the one with the small encoder alone."""
     from folkmoot.recipes.low_resource import LowResource, run_low_resource
 
-    recipe = LowResource.model_validate(
-        tomllib.loads((Path(__file__).parent.parent / "recipes" / RECIPES[name]).read_text())
-    )
-    done = {row["seed"] for row in read_rows(out)}
+    file = f"{RECIPES[name]}{'-small' if small else ''}.toml"
+    recipe = LowResource.model_validate(tomllib.loads((Path(__file__).parent.parent / "recipes" / file).read_text()))
+    title = "tuned recipe, small encoder" if small else "tuned recipe"
+    done = {row["seed"] for row in read_rows(out) if (row["set"], row["name"]) == (name, title)}
     for seed in seeds:
         if seed in done:
             continue
         started = time.monotonic()
         result = asyncio.run(
             run_low_resource(
-                recipe.model_copy(update={"seed": seed}), runs / f"{name}_{seed}", resolve=lambda path: data / path
+                recipe.model_copy(update={"seed": seed}),
+                runs / f"{name}{'_small' if small else ''}_{seed}",
+                resolve=lambda path: data / path,
             )
         )
         kept = json.loads((Path(result.folder) / "metrics.json").read_text())
-        append(out, {"set": name, "name": "tuned recipe", "n": 100, "seed": seed,
+        append(out, {"set": name, "name": title, "n": 100, "seed": seed,
                      "dev_macro_f1": 100 * kept["dev"]["macro_f1"],
                      "fast_dev_macro_f1": 100 * kept["comparison"]["judges"]["fast student"]["macro_f1"],
                      "roc_auc": kept["dev"]["roc_auc"],
@@ -155,14 +158,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("low_resource.jsonl"))
+    parser.add_argument("--small", action="store_true")
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmark"))
     given = parser.parse_args()
     if given.what == "ablation":
         ablation(given.data, given.name, given.seeds, given.out)
     elif given.what == "tuned":
         tuned(
-            given.data, given.name, list(range(given.first_seed, given.first_seed + given.seeds)), given.out, given.runs
-        )
+            given.data, given.name, list(range(given.first_seed, given.first_seed + given.seeds)), given.out, given.runs,
+            small=given.small,
+        )  # fmt: skip
     else:
         table(given.files)
 
