@@ -100,6 +100,8 @@ def test_macro_f1_lies_between_0_and_1_and_does_not_care_which_label_is_positive
 
 FIRST = np.array([0.99, 0.95, 0.10, 0.80, 0.70, 0.40, 0.55, 0.03])
 BOTH = np.array([0.90, 0.97, 0.20, 0.30, 0.90, 0.60, 0.45, 0.10])  # sureness .99 .97 .95 .90 .80* .70 .60* .55*
+RIGHT = FIRST >= 0.5
+"""Gold labels that the first tower knows, so that its word always lowers the log-loss."""
 
 
 @pytest.mark.parametrize(
@@ -107,19 +109,30 @@ BOTH = np.array([0.90, 0.97, 0.20, 0.30, 0.90, 0.60, 0.45, 0.10])  # sureness .9
     [(1.0, 0.9), (0.88, 0.9), (0.87, 0.7), (0.75, 0.6), (0.6, 0.55)],  # of eight posts one is 0.125
 )
 def test_the_first_look_stands_where_few_labels_would_change(agreement: float, sure_from: float) -> None:
-    assert choose_first_look(FIRST, BOTH, agreement=agreement) == sure_from
+    assert choose_first_look(FIRST, BOTH, RIGHT, agreement=agreement) == sure_from
 
 
-def test_a_first_look_that_is_wrong_where_it_is_surest_stands_nowhere() -> None:
-    assert choose_first_look(np.array([0.999, 0.6]), np.array([0.2, 0.6]), agreement=0.99) is None
+def test_a_first_look_that_differs_where_it_is_surest_stands_nowhere() -> None:
+    first, both = np.array([0.999, 0.6]), np.array([0.2, 0.6])
+    assert choose_first_look(first, both, np.array([True, True]), agreement=0.99) is None
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=60), st.floats(0.5, 1))
-def test_a_first_look_keeps_the_share_of_labels_that_was_asked_for(
-    pairs: list[tuple[float, float]], agreement: float
+def test_a_first_look_that_is_too_sure_of_itself_stands_less() -> None:
+    both, gold = np.array([0.9, 0.9, 0.9, 0.9, 0.9, 0.1]), np.array([True, True, True, True, False, False])
+    first = np.array([0.91, 0.91, 0.91, 0.99999, 0.95, 0.05])  # the fifth is wrong, and surer than both: 0.69 nats more
+    assert choose_first_look(first, both, gold, agreement=1.0) == 0.9999
+    first[4] = 0.9
+    assert choose_first_look(first, both, gold, agreement=1.0) == 0.9
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.booleans()), min_size=1, max_size=60), st.floats(0.5, 1))
+def test_a_first_look_keeps_the_labels_and_the_log_loss_that_were_asked_for(
+    posts: list[tuple[float, float, bool]], agreement: float
 ) -> None:
-    first, both = (np.array(side) for side in zip(*pairs, strict=True))
-    sure_from = choose_first_look(first, both, agreement=agreement)
+    first, both, gold = (np.array(side) for side in zip(*posts, strict=True))
+    sure_from = choose_first_look(first, both, gold, agreement=agreement)
     if sure_from is not None:
         final = np.where(np.maximum(first, 1 - first) >= sure_from, first, both)
         assert ((final >= 0.5) == (both >= 0.5)).mean() >= agreement - 1e-9
+        loss, limit = (-np.log(np.clip(np.where(gold, p, 1 - p), 1e-12, 1)).sum() for p in (final, both))
+        assert loss <= 1.03 * limit + 1e-9

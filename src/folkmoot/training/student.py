@@ -90,7 +90,7 @@ def write_student(
     if first_look is not None and lexical is not None and "encoder" in towers:
         own = lexical_calibration(columns[-1], gold)
         alone = own.probabilities(own.lexical_scale * columns[-1] + own.shift)
-        sure_from = choose_first_look(alone, probabilities, agreement=first_look)
+        sure_from = choose_first_look(alone, probabilities, gold, agreement=first_look)
         if sure_from is not None:
             look = FirstLook(calibration=own, sure_from=sure_from)
             stands = np.maximum(alone, 1 - alone) >= sure_from
