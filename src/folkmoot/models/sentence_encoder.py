@@ -21,7 +21,7 @@ from folkmoot.models.cores import available_cores
 from folkmoot.models.encoder import encoder_folder, load_encoder_network
 from folkmoot.models.onnx_export import quantize
 from folkmoot.models.onnx_session import cpu_session, require_onnxruntime
-from folkmoot.models.tokens import TOKENIZER_FILE, encode_texts, load_tokenizer
+from folkmoot.models.tokens import TOKENIZER_FILE, encode_texts, feed, load_tokenizer
 from folkmoot.models.weights import cache_folder
 from folkmoot.records import MissingExtra, text_hash
 from folkmoot.runs.atomic import atomic_folder
@@ -92,9 +92,7 @@ class SentenceEncoder:
 
         def work(first: int) -> None:
             for position in range(first, len(ids), self.threads):
-                tokens = np.array([ids[position]], dtype=np.int64)
-                feed = {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}
-                vectors[position] = self._session.run(None, feed)[0][0]
+                vectors[position] = self._session.run(None, feed(ids[position]))[0][0]
 
         if len(ids) < 2 * self.threads:
             for first in range(self.threads):

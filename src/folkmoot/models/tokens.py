@@ -48,6 +48,12 @@ def batches_by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
         yield order[start : start + size]
 
 
+def feed(row: Sequence[int]) -> dict[str, NDArray[np.int64]]:
+    """One text's token ids as the input of an ONNX encoder, [1, T] each."""
+    tokens, mask = pad([row])
+    return {"input_ids": tokens, "attention_mask": mask}
+
+
 def pad(ids: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Token ids and attention mask, both [B, T], zero-padded on the right to the longest text."""
     width = max((len(row) for row in ids), default=1)

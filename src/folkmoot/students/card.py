@@ -51,6 +51,17 @@ class Calibration(Record):
             scores = above * np.logaddexp(0, scores) - below * np.logaddexp(0, -scores) + offset
         return np.asarray(1 / (1 + np.exp(-np.clip(scores, -40, 40))))
 
+    def of_towers(
+        self, logits: NDArray[np.floating] | None, lexical: NDArray[np.floating] | None
+    ) -> NDArray[np.float64]:
+        """P(positive) of a tower's logits and the lexical tower's, [B]; None where there is no such tower."""
+        total = np.full(len(next(given for given in (logits, lexical) if given is not None)), self.shift)
+        if logits is not None:
+            total += self.scale * logits
+        if lexical is not None:
+            total += self.lexical_scale * lexical
+        return self.probabilities(total)
+
 
 class FirstLook(Record):
     """The lexical tower reads every post, the encoder only those on which the tower is not sure.
@@ -60,6 +71,10 @@ class FirstLook(Record):
 
     calibration: Calibration
     sure_from: float = Field(ge=0.5, le=1)
+
+    def is_sure(self, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Whether the tower's own P(positive) stands, [B]."""
+        return np.asarray(np.maximum(probabilities, 1 - probabilities) >= self.sure_from)
 
 
 class StudentCard(Record):

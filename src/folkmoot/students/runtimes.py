@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from folkmoot.models.cores import available_cores
 from folkmoot.models.onnx_session import cpu_session
-from folkmoot.models.tokens import TokenIds, batches_by_length, pad
+from folkmoot.models.tokens import TokenIds, batches_by_length, feed, pad
 from folkmoot.records import BadInput, MissingExtra
 
 ONNX_FILES = ("model.int8.onnx", "model.onnx")
@@ -58,8 +58,7 @@ class OnnxRuntime:
         return result
 
     def _logit(self, row: list[int]) -> float:
-        tokens = np.array([row], dtype=np.int64)
-        return float(self._session.run(["logit"], {"input_ids": tokens, "attention_mask": np.ones_like(tokens)})[0][0])
+        return float(self._session.run(["logit"], feed(row))[0][0])
 
 
 class TorchRuntime:

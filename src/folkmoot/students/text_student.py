@@ -81,17 +81,14 @@ class TextStudent:
 
     def probabilities(self, posts: Sequence[Post]) -> NDArray[np.float64]:
         """The calibrated probability of the positive label for each post, [B]."""
-        lexical = self._lexical_logits(posts)
-        if self._runtime is None:
-            return self.card.calibration.probabilities(self._score(None, lexical))
-        look = self.card.first_look
-        if look is None or lexical is None:
-            return self.card.calibration.probabilities(self._score(self._encoded(posts), lexical))
-        found = look.calibration.probabilities(look.calibration.lexical_scale * lexical + look.calibration.shift)
-        doubtful = np.flatnonzero(np.maximum(found, 1 - found) < look.sure_from)
+        lexical, look, calibration = self._lexical_logits(posts), self.card.first_look, self.card.calibration
+        if self._runtime is None or look is None or lexical is None:
+            return calibration.of_towers(self._encoded(posts) if self._runtime else None, lexical)
+        found = look.calibration.of_towers(None, lexical)
+        doubtful = np.flatnonzero(~look.is_sure(found))
         if len(doubtful):
             logits = self._encoded([posts[int(row)] for row in doubtful])
-            found[doubtful] = self.card.calibration.probabilities(self._score(logits, lexical[doubtful]))
+            found[doubtful] = calibration.of_towers(logits, lexical[doubtful])
         return found
 
     def _encoded(self, posts: Sequence[Post]) -> NDArray[np.float32]:
@@ -105,19 +102,9 @@ class TextStudent:
             return None
         return self._lexical.logits([normalise_text(post.text) for post in posts])
 
-    def _score(self, logits: NDArray[np.float32] | None, lexical: NDArray[np.float32] | None) -> NDArray[np.float64]:
-        """What the calibration makes a probability of, [B], from a tower's logits [B] and the lexical tower's."""
-        calibration = self.card.calibration
-        total = np.full(len(next(given for given in (logits, lexical) if given is not None)), calibration.shift)
-        if logits is not None:
-            total += calibration.scale * logits
-        if lexical is not None:
-            total += calibration.lexical_scale * lexical
-        return total
-
     def _calibrated(self, posts: Sequence[Post], logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Probabilities [B] of a tower's logits [B] together with the lexical tower's."""
-        return self.card.calibration.probabilities(self._score(logits, self._lexical_logits(posts)))
+        return self.card.calibration.of_towers(logits, self._lexical_logits(posts))
 
     def verdicts(self, posts: Sequence[Post]) -> list[Verdict]:
         """The verdicts on posts, in their order."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folkmoot.models.onnx_export import noisy_products, quantize
-from folkmoot.models.tokens import TokenIds
+from folkmoot.models.tokens import TokenIds, feed
 from folkmoot.records import BadInput, MissingExtra, Record
 from folkmoot.students.network import TextClassifier
 from folkmoot.students.runtimes import OnnxRuntime
@@ -103,9 +103,3 @@ def export_student(
         int8_macro_f1=int8_score,
         float_products=tuple(kept_exact),
     )
-
-
-def feed(row: list[int]) -> dict[str, NDArray[np.int64]]:
-    """One text's token ids as the model's input."""
-    tokens = np.array([row], dtype=np.int64)
-    return {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}

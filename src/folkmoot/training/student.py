@@ -86,17 +86,17 @@ def write_student(
         beta=fit_beta(scores, gold),
     )
     probabilities = calibration.probabilities(scores)
+    own = [calibrate_alone(column, gold) for column in columns]
+    spoken = [by_itself.of_towers(None, column) for by_itself, column in zip(own, columns, strict=True)]
     look = None
-    if first_look is not None and lexical is not None and "encoder" in towers:
-        own = lexical_calibration(columns[-1], gold)
-        alone = own.probabilities(own.lexical_scale * columns[-1] + own.shift)
-        sure_from = choose_first_look(alone, probabilities, gold, agreement=first_look)
+    if first_look is not None and towers == ["encoder", "lexical"]:
+        sure_from = choose_first_look(spoken[-1], probabilities, gold, agreement=first_look)
         if sure_from is not None:
-            look = FirstLook(calibration=own, sure_from=sure_from)
-            stands = np.maximum(alone, 1 - alone) >= sure_from
-            probabilities = np.where(stands, alone, probabilities)
+            look = FirstLook(calibration=own[-1], sure_from=sure_from)
+            stands = look.is_sure(spoken[-1])
+            probabilities = np.where(stands, spoken[-1], probabilities)
     margin = choose_abstention(probabilities, gold, accuracy=abstain_accuracy) if abstain_accuracy else 0.0
-    by_itself = {tower: alone_macro_f1(column, gold) for tower, column in zip(towers, columns, strict=True)}
+    alone = {tower: macro_f1(gold, said >= 0.5) for tower, said in zip(towers, spoken, strict=True)}
     card = StudentCard(
         name=name,
         task=task,
@@ -111,8 +111,8 @@ def write_student(
             n=len(dev),
             macro_f1=macro_f1(gold, probabilities >= 0.5),
             accuracy=float(((probabilities >= 0.5) == gold).mean()),
-            encoder_alone_macro_f1=by_itself[learner.tower] if learner else None,
-            lexical_alone_macro_f1=by_itself.get("lexical"),
+            encoder_alone_macro_f1=alone[learner.tower] if learner else None,
+            lexical_alone_macro_f1=alone.get("lexical"),
             first_look_share=round(float(stands.mean()), 4) if look is not None else None,
             int8=int8,
         ).model_dump(),
@@ -129,14 +129,8 @@ def write_student(
     return open_encoder_student(folder)
 
 
-def alone_macro_f1(logits: NDArray[np.float64], gold: NDArray[np.bool_]) -> float:
-    """Macro-F1 of one tower calibrated by itself."""
-    own = lexical_calibration(logits, gold)
-    return macro_f1(gold, own.probabilities(own.lexical_scale * logits + own.shift) >= 0.5)
-
-
-def lexical_calibration(logits: NDArray[np.float64], gold: NDArray[np.bool_]) -> Calibration:
-    """A lexical tower's calibration by itself, from its logits on dev, [B]."""
+def calibrate_alone(logits: NDArray[np.float64], gold: NDArray[np.bool_]) -> Calibration:
+    """One tower's calibration by itself, from its logits on dev, [B]; written as that of a student of n-grams alone."""
     scales, shift = fit_platt(logits[:, None], gold)
     beta = fit_beta(logits * scales[0] + shift, gold)
     return Calibration(scale=0.0, lexical_scale=float(scales[0]), shift=shift, beta=beta)
