@@ -36,7 +36,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     class File:
         def __init__(self, path: Path) -> None:
-            self.path, self.suffix = path, path.suffix
+            self.path, self.name = path, path.name
 
         def locate(self) -> Path:
             return self.path

