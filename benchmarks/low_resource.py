@@ -97,7 +97,8 @@ def ablation(data: Path, name: str, seeds: int, out: Path) -> None:
 
 def tuned(data: Path, name: str, seeds: list[int], out: Path, runs: Path, *, small: bool) -> None:
     """Run the shipped tuned recipe over seeds, or the one with the small encoder alone."""
-    from folkmoot.recipes.low_resource import LowResource, run_low_resource
+    from folkmoot.recipes.low_resource import LowResource
+    from folkmoot.recipes.low_resource_loop import run_low_resource
 
     file = f"{RECIPES[name]}{'-small' if small else ''}.toml"
     recipe = LowResource.model_validate(tomllib.loads((Path(__file__).parent.parent / "recipes" / file).read_text()))

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from mild_posts import make_posts, write_files
 
-import folkmoot.recipes.low_resource as loop
+import folkmoot.recipes.low_resource_stages as stages
 from folkmoot.formats import write_posts
 from folkmoot.models.scripted import ScriptedModel
-from folkmoot.recipes.low_resource import FINISHED, LowResource, read_gammas, rules_of, run_low_resource
+from folkmoot.recipes.low_resource import LowResource, read_gammas, rules_of
+from folkmoot.recipes.low_resource_loop import FINISHED, run_low_resource
 from folkmoot.records import BadInput
 
 COMMAND = ("selftrain", "--task", "drinks.toml", "--labelled", "labelled.jsonl", "--pool", "pool.jsonl", "--dev",
@@ -50,15 +51,15 @@ def test_a_finished_run_is_told_again_and_nothing_is_written(
     assert files("run") == before
 
     Path("run/student/card.json").unlink()  # what is gone is made again, to the same bytes
-    kept = loop.write_report
+    kept = stages.write_report
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "write_report", killed)
+    monkeypatch.setattr(stages, "write_report", killed)
     tell(*COMMAND, "--json")
     assert not Path("run", FINISHED).exists(), "a kill on the way must not leave it"
-    monkeypatch.setattr(loop, "write_report", kept)
+    monkeypatch.setattr(stages, "write_report", kept)
     code, again, err = tell(*COMMAND, "--json")
     assert code == 0, err
     assert json.loads(again) == json.loads(first)
@@ -204,3 +205,31 @@ def test_a_pupil_of_another_encoder_joins_the_committee(tell: Any, here: Path) -
     assert code == 2
     assert "none is no encoder" in err
     assert not Path("other").exists()
+
+
+def test_a_tuned_student_is_taught_once_though_the_run_is_killed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = LowResource.model_validate(
+        {
+            "task": "drinks.toml", "labelled": "labelled.jsonl", "pool": "pool.jsonl", "dev": "dev.jsonl",
+            "opinions": "opinions.jsonl", "encoder": {"tune": True, "threads": 1}, "export": False,
+            "rounds": {"max_rounds": 1, "batch": 20, "agreement": {"source": "panel"}}, "distillation": {"members": 1},
+        }
+    )  # fmt: skip
+    whole = asyncio.run(run_low_resource(recipe, here / "whole"))
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "write_student", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(run_low_resource(recipe, here / "killed"))
+    assert (here / "killed" / stages.PUPIL).is_dir()
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "fit_student", stopped)
+        again = asyncio.run(run_low_resource(recipe, here / "killed"))
+    assert again.metrics == whole.metrics
+    weights = [Path(run.student, "model.safetensors").read_bytes() for run in (whole, again)]
+    assert weights[0] == weights[1]
+    assert not (here / "whole" / stages.PUPIL).exists(), "a finished run keeps no second copy"
+    assert not (here / "killed" / stages.PUPIL).exists()

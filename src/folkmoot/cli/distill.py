@@ -106,7 +106,7 @@ def distill(
 def distill_part(part: str, examples: Path, dev: Path | None, out: Path, *, as_json: bool, **fields: Any) -> None:
     """Train a part of the reflection team and say how it does on dev."""
     from folkmoot.cli.loop import Narrator
-    from folkmoot.recipes.low_resource import settings_of
+    from folkmoot.recipes.settings import settings_of
     from folkmoot.recipes.social import PartRecipe, run_part
 
     given = {name: value for name, value in fields.items() if value is not None}

@@ -14,7 +14,8 @@ import typer
 
 if TYPE_CHECKING:
     from folkmoot.models.chat import ChatModel
-    from folkmoot.recipes.low_resource import LowResource, Trained
+    from folkmoot.recipes.low_resource import LowResource
+    from folkmoot.recipes.low_resource_loop import Trained
     from folkmoot.runs import RunFolder
 
 QUIET_SECONDS = 5.0
@@ -59,7 +60,7 @@ def run_loop(
     data: Path | None = None,
 ) -> Trained:
     """The finished loop; with several gammas one run each below `out`, and the best on dev."""
-    from folkmoot.recipes.low_resource import run_low_resource
+    from folkmoot.recipes.low_resource_loop import run_low_resource
 
     def resolve(path: str) -> Path:
         return data / path if data is not None and not Path(path).is_absolute() else Path(path)

@@ -31,8 +31,9 @@ def run(
     from folkmoot.cli.loop import finish, run_loop
     from folkmoot.cli.outputs import check_output
     from folkmoot.cli.preferences import run_preferences
-    from folkmoot.recipes.low_resource import BadSettings, LowResource
+    from folkmoot.recipes.low_resource import LowResource
     from folkmoot.recipes.reading import read_recipe
+    from folkmoot.recipes.settings import BadSettings
     from folkmoot.recipes.social import SocialLoop
     from folkmoot.records import BadInput
 

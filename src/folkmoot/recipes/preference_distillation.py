@@ -20,7 +20,10 @@ from folkmoot.formats import load_task, read_pairs, read_posts, write_verdicts
 from folkmoot.formats.fields import shown
 from folkmoot.models.instruction import INSTRUCTION, Instruction
 from folkmoot.models.weights import EMBEDDED, base_folder
-from folkmoot.recipes.low_resource import Announce, check_apart, check_labels, flat, say_nothing, settings_of
+from folkmoot.recipes.announcing import Announce, say_nothing
+from folkmoot.recipes.reporting import flat
+from folkmoot.recipes.settings import settings_of
+from folkmoot.recipes.splits import check_apart, check_labels
 from folkmoot.records import BadInput, MissingExtra, Post, PreferencePair, Record, Task
 from folkmoot.runs import RunFolder
 from folkmoot.students import LanguageCard

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from folkmoot.evaluation import SideBySide
 from folkmoot.formats import load_task, read_posts, read_verdicts, shipped_tasks
-from folkmoot.recipes.low_resource import flat
 from folkmoot.records import BadInput, Post, Task, Verdict
 from folkmoot.runs import RunFolder
 from folkmoot.runs.manifest import input_hash
@@ -100,3 +100,14 @@ def _task(run: RunFolder) -> Task | None:
         task = load_task(named["name"])
         return task if task.hash == named.get("sha256") else None
     return None
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """A nested table with dotted names, for people to read."""
+    result: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            result.update(flat(value, f"{prefix}{key}."))
+        else:
+            result[prefix + key] = value if isinstance(value, str) else json.dumps(value)
+    return result

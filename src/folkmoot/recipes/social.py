@@ -23,9 +23,11 @@ from folkmoot.models.weights import EMBEDDED, base_folder
 from folkmoot.panels import dossier
 from folkmoot.panels.prompt import load_prompt
 from folkmoot.panels.reflection_replies import answer_words, question_words
+from folkmoot.recipes.announcing import Announce, say_nothing
 from folkmoot.recipes.launched import one_process
-from folkmoot.recipes.low_resource import Announce, check_apart, say_nothing, settings_of
 from folkmoot.recipes.preference_distillation import check_installed
+from folkmoot.recipes.settings import settings_of
+from folkmoot.recipes.splits import check_apart
 from folkmoot.records import BadInput, MissingExtra, Post, Record, Task
 from folkmoot.runs import RunFolder
 

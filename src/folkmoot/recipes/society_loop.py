@@ -15,9 +15,9 @@ from pydantic import Field
 from folkmoot.formats.assessments import read_scot
 from folkmoot.formats.profiles import WORLD
 from folkmoot.models.weights import base_folder
+from folkmoot.recipes.announcing import Announce, say_nothing
 from folkmoot.recipes.judging import Spending
 from folkmoot.recipes.launched import one_process
-from folkmoot.recipes.low_resource import Announce, say_nothing, settings_of
 from folkmoot.recipes.preference_distillation import (
     Distillation,
     Distilled,
@@ -25,6 +25,7 @@ from folkmoot.recipes.preference_distillation import (
     read_dev,
     run_distillation,
 )
+from folkmoot.recipes.settings import settings_of
 from folkmoot.recipes.society import SocietyRecipe, SocietyRun, read_gathering, run_society
 from folkmoot.recipes.synthesis import Synthesis, Synthesized, assessments, synthesize
 from folkmoot.records import BadInput, Record

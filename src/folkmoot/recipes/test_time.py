@@ -19,7 +19,8 @@ from folkmoot.panels import dossier
 from folkmoot.panels.reflection import answer_in_words
 from folkmoot.panels.reflection_replies import answer_words, question_words
 from folkmoot.perception import perceive_post
-from folkmoot.recipes.low_resource import Announce, say_nothing, settings_of
+from folkmoot.recipes.announcing import Announce, say_nothing
+from folkmoot.recipes.settings import settings_of
 from folkmoot.records import BadInput, MissingExtra, Observation, Opinion, Outcome, Post, Record, Task, Verdict
 from folkmoot.runs import RunFolder
 

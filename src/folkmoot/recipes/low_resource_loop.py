@@ -1,0 +1,130 @@
+"""The low-resource loop as one function: labelled posts, a pool, a panel -> a student, its verdicts and a report.
+
+Paper: MA-VLM + PNU loss, AAAI 2026 (arXiv 2511.13759).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from folkmoot.models.chat import ChatModel
+from folkmoot.recipes.announcing import Announce, say_nothing
+from folkmoot.recipes.launched import one_process
+from folkmoot.recipes.low_resource import LowResource
+from folkmoot.recipes.low_resource_inputs import read_inputs
+from folkmoot.records import MissingExtra, Record
+from folkmoot.runs import RunFolder
+from folkmoot.runs.atomic import write_atomically
+from folkmoot.runs.folder import METRICS
+from folkmoot.students.card import CARD_FILE
+
+FINISHED = "finished.json"
+"""The file that a self-training run writes last."""
+
+
+class Trained(Record):
+    """What a run left: where the student is, and what the report says of it."""
+
+    folder: str
+    student: str
+    fast_student: str | None = None
+    report: str
+    metrics: dict[str, Any]
+
+
+async def run_low_resource(
+    recipe: LowResource,
+    out: Path,
+    *,
+    resolve: Callable[[str], Path] = Path,
+    model_for: Callable[[RunFolder], ChatModel] | None = None,
+    announce: Announce = say_nothing,
+    command: str = "",
+) -> Trained:
+    """The run finished in `out`, from wherever it stood; one that is finished is only told again.
+
+    Args:
+        resolve: turns a path of the recipe into a path of this machine.
+        model_for: makes the panel's model within the run folder's ledger and budget, which is closed at the end; not
+            needed with opinions.
+
+    Raises:
+        BadInput: the files or the settings cannot be used, no labelled or no dev post shows any of the views, or a
+            launcher has started several processes.
+        BudgetReached: the panel's calls cost what they may; the same call with more goes on.
+        MissingExtra: the `train` extra is not installed.
+    """
+    started = time.monotonic()
+    one_process("Self-training")
+    read = read_inputs(recipe, resolve)
+    configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": read.task.hash}}
+    if (out / FINISHED).exists():
+        with RunFolder.open(out, configuration, inputs=read.paths) as run:
+            if (told := read_finished(run)) is not None:
+                announce("done", note="it was finished before")
+                return told
+    check_extras(recipe)
+    # Only now, since torch takes seconds to import: a file that cannot be used is refused at once.
+    from folkmoot.recipes.low_resource_stages import Stages
+
+    stages = Stages.of(recipe, read, has_model=model_for is not None, announce=announce)
+    async with AsyncExitStack() as held:
+        run = held.enter_context(RunFolder.open(out, configuration, inputs=read.paths))
+        model = None
+        if model_for is not None and stages.asks_model:
+            model = model_for(run)
+            held.push_async_callback(model.aclose)
+        learner = stages.learner(run)
+        machine = stages.machine(run, learner, model)
+        trained = await machine.run()
+        lesson = stages.teach(run, learner, machine, trained)
+        students = stages.write_students(run, learner, lesson, trained)
+        metrics = stages.report(run, students, machine, trained, command=command)
+        write_atomically(run.file(FINISHED), json.dumps({"has_fast_student": students.fast is not None}) + "\n")
+        stages.forget_pupil(run)
+        announce("done", note=f"{time.monotonic() - started:.0f} s")
+        return trained_in(run, has_fast_student=students.fast is not None, metrics=metrics)
+
+
+def check_extras(recipe: LowResource) -> None:
+    """Refuse a recipe that needs what is not installed.
+
+    Raises:
+        MissingExtra: names the extra.
+    """
+    if find_spec("torch") is None or find_spec("sklearn") is None:
+        raise MissingExtra("Self-training", "train")
+    if (recipe.distillation or {}).get("language") is not None and find_spec("peft") is None:
+        raise MissingExtra("A language model in the committee", "distill")
+
+
+def trained_in(run: RunFolder, *, has_fast_student: bool, metrics: dict[str, Any]) -> Trained:
+    """What a finished run left."""
+    return Trained(
+        folder=str(run.path),
+        student=str(run.file("student")),
+        fast_student=str(run.file("fast_student")) if has_fast_student else None,
+        report=str(run.file("report.html")),
+        metrics=metrics,
+    )
+
+
+def read_finished(run: RunFolder) -> Trained | None:
+    """What a run left that has written its last file, or None where part of that is gone and is to be made again."""
+    marker = run.file(FINISHED)
+    try:
+        has_fast_student = bool(json.loads(marker.read_text("utf-8"))["has_fast_student"])
+        metrics = json.loads(run.file(METRICS).read_text("utf-8"))["dev"]
+    except (OSError, ValueError, KeyError, TypeError):
+        has_fast_student, metrics = False, None
+    made = [f"student/{CARD_FILE}", "report.html", *([f"fast_student/{CARD_FILE}"] if has_fast_student else [])]
+    if metrics is None or not all(run.file(name).is_file() for name in made):
+        marker.unlink()  # a kill while it is made again must not find it
+        return None
+    return trained_in(run, has_fast_student=has_fast_student, metrics=metrics)

@@ -1,0 +1,384 @@
+"""The stages of the low-resource loop, in their order: rounds, committee, student, report. Importing it imports torch."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from folkmoot.evaluation import compare_judges, evaluate, write_report
+from folkmoot.formats import write_lessons, write_verdicts
+from folkmoot.models.chat import ChatModel
+from folkmoot.models.encoder import encoder_folder
+from folkmoot.models.weights import base_folder
+from folkmoot.panels import RecordedOpinions, build_panel, heard_from
+from folkmoot.recipes.announcing import Announce
+from folkmoot.recipes.low_resource import LowResource, PanelChoice
+from folkmoot.recipes.low_resource_inputs import Inputs
+from folkmoot.recipes.reporting import flat
+from folkmoot.recipes.settings import settings_of
+from folkmoot.records import BadInput, Judge, Lesson, Opinion, Post, Verdict
+from folkmoot.runs import RunFolder
+from folkmoot.runs.atomic import atomic_folder
+from folkmoot.students import TextStudent
+from folkmoot.students.card import StudentCard, View
+from folkmoot.students.lexical import LexicalTower
+from folkmoot.students.text import normalise_text
+from folkmoot.students.views import ViewReader
+from folkmoot.supervision import Source
+from folkmoot.training.distillation import (
+    DistillationSettings,
+    ask_committee,
+    distilled_lessons,
+    fit_lexical,
+    fit_student,
+)
+from folkmoot.training.frozen import FrozenSettings
+from folkmoot.training.learner import FrozenLearner, Learner, Pupil, TunedLearner
+from folkmoot.training.lexical import LexicalTable
+from folkmoot.training.prior import estimate_prior
+from folkmoot.training.seeing import SeeingLearner
+from folkmoot.training.self_training import PanelFor, Round, SelfTrained, SelfTraining, SelfTrainingSettings
+from folkmoot.training.student import write_student
+from folkmoot.training.tuned import TunedSettings
+
+PUPIL = "pupil"
+"""The folder that holds a tuned student's weights until the run is finished: they take minutes to learn."""
+
+
+class Taught(NamedTuple):
+    """The student before it is written: its pupil and n-gram tower, and the lessons behind them."""
+
+    pupil: Pupil
+    tower: LexicalTower | None
+    lessons: Sequence[Lesson]
+
+
+class Students(NamedTuple):
+    """The students that a run writes."""
+
+    student: TextStudent
+    fast: TextStudent | None
+
+
+@dataclass(frozen=True)
+class Stages:
+    """One recipe with its settings and inputs, checked; a run's folder is handed to each stage."""
+
+    recipe: LowResource
+    read: Inputs
+    announce: Announce
+    rounds: SelfTrainingSettings
+    frozen: FrozenSettings
+    tuned: TunedSettings
+    distillation: DistillationSettings | None
+
+    @classmethod
+    def of(cls, recipe: LowResource, read: Inputs, *, has_model: bool, announce: Announce) -> Stages:
+        """The stages of a recipe.
+
+        Args:
+            has_model: whether a live panel could be asked.
+
+        Raises:
+            BadInput: a setting cannot be used, an encoder is not there, or nobody makes the panel's opinions.
+        """
+        torch.set_num_threads(recipe.encoder.threads or torch.get_num_threads())
+        rounds = settings_of(SelfTrainingSettings, recipe.rounds, "rounds")
+        frozen = settings_of(FrozenSettings, recipe.frozen, "frozen")
+        tuned = settings_of(TunedSettings, recipe.tuned, "tuned")
+        distillation = None
+        if recipe.distillation is not None:
+            distillation = settings_of(DistillationSettings, recipe.distillation, "distillation")
+            if distillation.language is not None:
+                base_folder(distillation.language.base)
+            for member in distillation.encoders:
+                encoder_folder(member.base)
+        check_towers(recipe)
+        if rounds.agreement.source is not Source.CLASSIFIER and read.opinions is None and not has_model:
+            raise BadInput("a panel needs recorded opinions (--opinions FILE) or a model (--model)")
+        if read.opinions is not None and recipe.agents is not None:
+            first = rounds.agreement.heard == "first"
+            read = replace(read, opinions=heard_from(read.opinions, recipe.agents, first_round_only=first))
+        return cls(recipe, read, announce, rounds, frozen, tuned, distillation)
+
+    @property
+    def asks_model(self) -> bool:
+        """Whether a live panel makes opinions."""
+        return self.read.opinions is None and self.rounds.agreement.source is not Source.CLASSIFIER
+
+    @property
+    def table(self) -> list[Post]:
+        """Every post that a learner may be asked about."""
+        return [*self.read.labelled, *self.read.pool, *self.read.dev]
+
+    def learner(self, run: RunFolder) -> Learner:
+        """What makes pupils of lessons: encoders frozen or tuned, or heads on several views of a post.
+
+        Raises:
+            BadInput: no labelled or no dev post shows any of the views.
+        """
+        labelled, pool, dev, encoder = self.read.labelled, self.read.pool, self.read.dev, self.recipe.encoder
+        self.announce("reading", note=f"{len(labelled)} labelled, {len(pool)} in the pool, {len(dev)} for dev")
+        if encoder.views != ("text",):
+
+            def on_look(done: int, total: int) -> None:
+                if done == total or done % 25 == 0:
+                    self.announce("looking", done, total)
+
+            seeing = SeeingLearner(
+                self.table, reader=ViewReader.open(encoder.views, text=encoder.base, image=encoder.image),
+                taught=[*labelled, *pool], settings=self.frozen, cache=run.file("vectors"), on_post=on_look,
+            )  # fmt: skip
+            check_views(seeing.shown, labelled, self.read.paths["labelled"], encoder.views)
+            check_views(seeing.shown, dev, self.read.paths["dev"], encoder.views)
+            return seeing
+        if encoder.tune:
+            return TunedLearner(self.table, encoder=encoder.base, max_tokens=encoder.max_tokens, settings=self.tuned)
+        self.announce("encoding", note=f"{len(self.table)} posts, once")
+        return FrozenLearner(
+            self.table, encoder=encoder.base, max_tokens=encoder.max_tokens, settings=self.frozen,
+            cache=run.file("vectors"),
+        )  # fmt: skip
+
+    def panel_for(self, model: ChatModel | None) -> PanelFor | None:
+        """Builds the panel that sees a classifier: recorded opinions, a live panel, or None where nobody is heard."""
+        if self.read.opinions is not None:
+            recorded = RecordedOpinions(self.read.task, self.read.opinions)
+            return lambda classifier: recorded
+        if model is None:
+            return None
+
+        def live(classifier: Judge) -> Judge:
+            heard = classifier if self.rounds.agreement.source is Source.BOTH else None
+            return build_panel(self.recipe.panel.name, self.read.task, model, **panel_options(self.recipe.panel, heard))
+
+        return live
+
+    def machine(self, run: RunFolder, learner: Learner, model: ChatModel | None) -> SelfTraining:
+        """The rounds, in the run's folder."""
+        opinions = self.read.opinions
+
+        def on_round(r: Round) -> None:
+            verdict = "accepted" if r.accepted else "rolled back"
+            self.announce(
+                "round", r.round, note=f"dev macro-F1 {r.dev_macro_f1:.4f}, {verdict}; {r.pool_left} posts left"
+            )
+
+        return SelfTraining(
+            task=self.read.task, labelled=self.read.labelled, pool=self.read.pool, dev=self.read.dev, learner=learner,
+            panel_for=self.panel_for(model), settings=self.rounds, folder=run.file("rounds"), seed=self.recipe.seed,
+            has_opinion=(lambda post: post.id in opinions) if opinions is not None else (lambda post: True),
+            on_round=on_round, on_step=self.on_step,
+        )  # fmt: skip
+
+    def on_step(self, done: int, total: int) -> None:
+        """Tell of a step of training."""
+        self.announce("training", done, total)
+
+    def teach(self, run: RunFolder, learner: Learner, machine: SelfTraining, trained: SelfTrained) -> Taught:
+        """The student of the committee, or the best round's pupil where there is no committee."""
+        lessons: Sequence[Lesson] = trained.lessons
+        write_lessons(lessons, run.file("lessons.jsonl"))
+        lexical, rows = None, {post.id: row for row, post in enumerate(self.table)}
+        if self.recipe.lexical:
+            self.announce("lexical", note="counting n-grams")
+            lexical = LexicalTable([normalise_text(post.text) for post in self.table])
+        if self.distillation is None:
+            pupil = machine.best_pupil(trained.best_round)
+        else:
+            lessons = self.distil(run, learner, machine, trained, lexical, rows)
+            write_lessons(lessons, run.file("distilled.jsonl"))
+            self.announce("student", note=f"learning what the committee says of {len(self.read.pool)} posts")
+            pupil = self.student_pupil(run, learner, lessons)
+        return Taught(pupil, fit_lexical(lexical, rows, lessons) if lexical is not None else None, lessons)
+
+    def distil(
+        self,
+        run: RunFolder,
+        learner: Learner,
+        machine: SelfTraining,
+        trained: SelfTrained,
+        lexical: LexicalTable | None,
+        rows: Mapping[str, int],
+    ) -> list[Lesson]:
+        """What the committee says of the whole pool, and the gold labels."""
+        assert self.distillation is not None
+        pool, best = self.read.pool, trained.best_round
+        committee = ask_committee(
+            lessons=trained.lessons, pool=pool, learner=learner,
+            others=[
+                TunedLearner(
+                    self.table, encoder=member.base, max_tokens=self.recipe.encoder.max_tokens, settings=member.tuned
+                )
+                for member in self.distillation.encoders
+            ],
+            lexical=lexical, lexical_rows=rows, loss=self.rounds.loss, settings=self.distillation,
+            first=lambda: machine.logits(best, pool), task=self.read.task,
+            texts={post.id: post.text for post in self.table}, folder=run.file("committee"), seed=self.recipe.seed,
+            on_step=self.on_step, on_member=lambda done, total: self.announce("committee", done, total),
+        )  # fmt: skip
+        gold = [lesson for lesson in trained.lessons if lesson.membership.is_gold]
+        return distilled_lessons(committee, pool, gold, self.distillation, round=best)
+
+    def student_pupil(self, run: RunFolder, learner: Learner, lessons: Sequence[Lesson]) -> Pupil:
+        """The student's pupil. A tuned one comes from the weights that it left, so a killed run does not teach it twice."""
+        if not learner.is_tuned:
+            return fit_student(learner, lessons, seed=self.recipe.seed, on_step=self.on_step)
+        kept = run.file(PUPIL)
+        if not kept.exists():
+            pupil = fit_student(learner, lessons, seed=self.recipe.seed, on_step=self.on_step)
+            with atomic_folder(kept) as draft:
+                pupil.save(draft)
+        return learner.load(kept)
+
+    def forget_pupil(self, run: RunFolder) -> None:
+        """Remove the weights that a finished run no longer needs."""
+        shutil.rmtree(run.file(PUPIL), ignore_errors=True)
+
+    def write_students(self, run: RunFolder, learner: Learner, taught: Taught, trained: SelfTrained) -> Students:
+        """The student with its exports, and the fast one of n-grams alone where there is a tower."""
+        self.announce("exporting", note="weights, ONNX, calibration")
+        name = self.read.task.name
+        common: dict[str, Any] = {
+            "task": self.read.task, "dev": self.read.dev, "lessons": taught.lessons, "lexical": taught.tower,
+            "abstain_accuracy": self.recipe.abstain_accuracy, "first_look": self.recipe.first_look,
+            "lineage": {
+                "run": run.path.name, "lessons_file": "lessons.jsonl", "taught": len(trained.lessons),
+                "rounds": len(trained.rounds) - 1, "best_round": trained.best_round, "seed": self.recipe.seed,
+                "inputs": run.manifest.get("inputs", {}),
+            },
+        }  # fmt: skip
+        student = write_student(
+            run.file("student"), name=f"{name}-student", learner=learner, pupil=taught.pupil,
+            export=self.recipe.export, **common,
+        )  # fmt: skip
+        fast = None
+        if taught.tower is not None:
+            fast = write_student(run.file("fast_student"), name=f"{name}-fast", learner=None, pupil=None, **common)
+        return Students(student, fast)
+
+    def report(
+        self, run: RunFolder, students: Students, machine: SelfTraining, trained: SelfTrained, *, command: str
+    ) -> dict[str, Any]:
+        """The metrics on dev, once the verdicts, the metrics and the report are written."""
+        task, dev, opinions = self.read.task, self.read.dev, self.read.opinions
+        self.announce("evaluating", note=f"{len(dev)} dev posts")
+        blind = [post.blind() for post in dev]
+        judges: dict[str, Sequence[Verdict]] = {"student": students.student.verdicts(blind)}
+        if students.fast is not None:
+            judges["fast student"] = students.fast.verdicts(blind)
+        judges["gold labels alone (round 0)"] = machine.first_verdicts()
+        write_verdicts(judges["student"], run.file("dev_verdicts.jsonl"))
+        metrics = evaluate(judges["student"], dev, task)
+        side_by_side = compare_judges(judges, dev, task=task)
+        rounds = [r.model_dump(mode="json") for r in trained.rounds]
+        summary: dict[str, Any] = {
+            "dev": metrics.model_dump(mode="json"),
+            "comparison": side_by_side.model_dump(mode="json"),
+            "rounds": rounds,
+            "student": students.student.card.dev,
+            "runtime": students.student.runtime,
+        }
+        if self.recipe.estimate_prior:
+            share = sum(post.label == task.positive for post in self.read.labelled) / len(self.read.labelled)
+            said = students.student.probabilities(self.read.pool)
+            summary["estimated_prior"] = estimate_prior(said, labelled_prior=share)
+        run.write_metrics(summary)
+        write_report(
+            run.file("report.html"),
+            title=self.recipe.title or f"{task.name}: learned from {len(self.read.labelled)} labels",
+            task=task,
+            metrics=metrics,
+            verdicts=judges["student"],
+            gold=dev,
+            opinions=opinions_of_panel(run.file("rounds") / "panel.jsonl") if opinions is None else dict(opinions),
+            posts=self.read.pool,
+            rounds=rounds,
+            comparison=side_by_side,
+            cost=run.ledger.totals().model_dump() if run.file("ledger.sqlite").exists() else None,
+            provenance={"command": command, **flat(run.manifest)},
+            setting=self.setting(students.student),
+        )
+        held: dict[str, Any] = summary["dev"]
+        return held
+
+    def setting(self, student: TextStudent) -> dict[str, str]:
+        """The setting in words, for the report."""
+        read, card = self.read, student.card
+        heard = f", {len(read.opinions)} of them with recorded opinions" if read.opinions is not None else ""
+        how = "tuned" if self.recipe.encoder.tune else "frozen"
+        return {
+            "Gold labels": f"{len(read.labelled)} posts that people labelled",
+            "Pool": f"{len(read.pool)} unlabelled posts{heard}",
+            "Opinions": panel_words(self.recipe.panel, read.opinions),
+            "Student": f"reads {', '.join(card.views)}; {', '.join(card.towers)} on {card.base}, {how}, runs on "
+            f"{student.runtime}{first_look_words(card)}",
+            "Scored on": f"{len(read.dev)} dev posts, which also chose the rounds and the calibration",
+        }
+
+
+def check_towers(recipe: LowResource) -> None:
+    """Refuse towers that do not go together.
+
+    Raises:
+        BadInput: encoders of several views are to be tuned, or a first look has no n-grams or no text alone.
+    """
+    if recipe.encoder.views != ("text",) and recipe.encoder.tune:
+        raise BadInput(
+            f"a student that reads {', '.join(recipe.encoder.views)} has frozen encoders; leave out the tuning, or read "
+            "the text alone"
+        )
+    if recipe.first_look is not None and (not recipe.lexical or recipe.encoder.views != ("text",)):
+        raise BadInput(
+            "a first look is the n-gram tower's, before an encoder reads the text; it needs 'lexical = true' and the view "
+            "'text' alone, or leave 'first_look' out"
+        )
+
+
+def check_views(shown: Mapping[str, bool], posts: Sequence[Post], path: Path, views: Sequence[View]) -> None:
+    """Refuse a file of posts of which none shows any of the views.
+
+    Args:
+        shown: whether a post shows one, by its id.
+
+    Raises:
+        BadInput: names the file and the views.
+    """
+    if not any(shown[post.id] for post in posts):
+        raise BadInput(
+            f"{path}: none of the {len(posts)} posts shows the {'views' if len(views) > 1 else 'view'} "
+            f"{', '.join(views)}, so a student that reads nothing else cannot learn. Give posts with media that can be "
+            "read, or add the view text."
+        )
+
+
+def panel_options(choice: PanelChoice, classifier: Judge | None) -> dict[str, Any]:
+    """The options of the chosen panel: only negotiation hears the classifier, and only where both have a say."""
+    return {"classifier": classifier, "preset": choice.preset} if choice.name == "negotiation" else {}
+
+
+def panel_words(choice: PanelChoice, opinions: Mapping[str, Sequence[Opinion]] | None) -> str:
+    """The panel in words, for the report."""
+    if opinions is None:
+        return f"{choice.name} ({choice.preset})"
+    agents = sorted({opinion.agent for said in opinions.values() for opinion in said})
+    return f"recorded opinions of {' and '.join(agents)} (a language model in these roles, not people)"
+
+
+def first_look_words(card: StudentCard) -> str:
+    """What the report says of the posts that the encoder is spared."""
+    share = card.dev.get("first_look_share")
+    return f"; n-grams alone decide the {share:.0%} on which they are sure" if share else ""
+
+
+def opinions_of_panel(path: Path) -> dict[str, Sequence[Opinion]]:
+    """The opinions of a live panel's verdicts, by post."""
+    if not path.exists():
+        return {}
+    verdicts = (Verdict.from_line(line) for line in path.read_text().splitlines() if line)
+    return {verdict.id: verdict.opinions for verdict in verdicts}
