@@ -170,6 +170,30 @@ def test_a_society_s_end_is_told_with_the_summary(server: tuple[str, Path], here
     assert json.loads(ended.out)["judged"] == 0
 
 
+def test_a_synthesis_s_end_is_told_with_where_it_stood(server: tuple[str, Path], here: Path, capsys: Capture) -> None:
+    mine = ("synthesize", "--task", "offensive", "--opinions", "O.jsonl", "--gold", "P.jsonl", "--model", server[0], "--out",
+            "pairs.jsonl", "--max-calls", "1")  # fmt: skip
+    ended = folkmoot(capsys, *mine, "--json")
+    assert ended.code == 3, ended.err
+    assert json.loads(ended.out) == {"posts": 2, "decided": 0, "calls": 1, "cost_usd": 0.0}
+    assert folkmoot(capsys, *mine).out == "posts 2  decided 0  calls 1  cost_usd 0\n"
+    assert not (here / "pairs.jsonl").exists()
+
+
+def test_self_training_s_end_is_told_with_the_panel_s_summary(
+    server: tuple[str, Path], here: Path, capsys: Capture
+) -> None:
+    (here / "pool.jsonl").write_text('{"id":"c","text":"a wet day"}\n{"id":"d","text":"a dry day"}\n')
+    (here / "dev.jsonl").write_text(POSTS.replace('"a"', '"e"').replace('"b"', '"f"'))
+    ended = folkmoot(
+        capsys, "selftrain", "--task", "offensive", "--labelled", "P.jsonl", "--pool", "pool.jsonl", "--dev", "dev.jsonl",
+        "--panel", "direct", "--model", server[0], "--max-calls", "1", "--out", "r", "--json",
+    )  # fmt: skip
+    assert ended.code == 3, ended.err
+    summary = json.loads(ended.out)
+    assert (summary["posts"], summary["judged"], summary["calls"]) == (2, 1, 1)
+
+
 def test_a_folder_is_no_recipe(here: Path, capsys: Capture) -> None:
     refused(folkmoot(capsys, "run", "d"), 2, "d is a folder; name a recipe's TOML file")
 

@@ -177,3 +177,9 @@ def test_a_dry_run_says_who_is_asked_and_what_it_costs(tell: Tell, here: Path) -
     assert (plan["calls_max"], plan["seats"]["seated_users"]) == (18, 3)
     assert plan["cost_usd"] > 0
     assert not Path("r").exists()
+    code, out, err = tell(*(word for word in command if word != "--json"), "--out", "r")
+    assert code == 0, err
+    calls, seats = out.splitlines()
+    assert "calls_max " in calls
+    assert seats.startswith("seats: posts 6  users_a_post 3  bank 3  seated_users 3")
+    assert "{" not in out

@@ -57,10 +57,10 @@ def distill(
     import shlex
     import sys
 
-    from folkmoot.cli.judge import in_words
     from folkmoot.cli.loop import Narrator
     from folkmoot.cli.outputs import check_output
     from folkmoot.cli.preferences import words_of
+    from folkmoot.cli.summary import in_words
     from folkmoot.recipes.preference_distillation import Distillation, plan_distillation, run_distillation
     from folkmoot.records import BadInput
 

@@ -1,7 +1,6 @@
 """`folkmoot judge`: posts -> verdicts, by any judge."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -109,6 +108,7 @@ def judge(
     from folkmoot.cli.columns import read_columns
     from folkmoot.cli.outputs import check_output, check_verdicts
     from folkmoot.cli.progress import ProgressLine
+    from folkmoot.cli.summary import in_words, summary_told
     from folkmoot.models.loading import check_takes_media
     from folkmoot.recipes.judges import JudgeSpec, find_judge
     from folkmoot.recipes.judging import PostFiles, Spending, judge_files, judge_shards, plan_files
@@ -178,19 +178,6 @@ def options_of(names: Sequence[str]) -> str:
     return ", ".join(f"--{'source' if name == 'sources' else name.replace('_', '-')}" for name in names)
 
 
-@contextmanager
-def summary_told(*, as_json: bool) -> Iterator[None]:
-    """Print what a run came to where too many failures or the budget stop it; the error passes on."""
-    from folkmoot.records import FolkmootError, Record
-
-    try:
-        yield
-    except FolkmootError as error:
-        if isinstance(error.so_far, Record):
-            typer.echo(error.so_far.model_dump_json() if as_json else in_words(error.so_far))
-        raise
-
-
 def with_options(
     spec: "JudgeSpec",
     given: Mapping[str, object],
@@ -211,14 +198,3 @@ def with_options(
     }
     evidence = WorldSpec.read({**spec.world.model_dump(), **found}) if found else spec.world
     return spec.model_copy(update={**update, "price": price, "world": evidence})
-
-
-def in_words(result: "Record") -> str:
-    """A summary or a plan as one line of names and values; what is empty is left out."""
-    values = {name: value for name, value in result.model_dump().items() if value not in (None, {}, [])}
-    values.pop("ledger", None)
-    if "outcomes" in values:
-        values["outcomes"] = ", ".join(f"{count} {outcome}" for outcome, count in values["outcomes"].items())
-    return "  ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()
-    )

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from folkmoot.cli.summary import summary_told
+
 if TYPE_CHECKING:
     from folkmoot.models.chat import ChatModel
     from folkmoot.recipes.low_resource import LowResource
@@ -81,12 +83,13 @@ def run_loop(
     command = shlex.join(["folkmoot", *sys.argv[1:]])
 
     def one(what: LowResource, folder: Path) -> Trained:
-        return asyncio.run(
-            run_low_resource(
-                what, folder, resolve=resolve, model_for=model_for if model else None,
-                announce=Narrator(quiet=quiet), command=command,
-            )
-        )  # fmt: skip
+        with summary_told(as_json=quiet):
+            return asyncio.run(
+                run_low_resource(
+                    what, folder, resolve=resolve, model_for=model_for if model else None,
+                    announce=Narrator(quiet=quiet), command=command,
+                )
+            )  # fmt: skip
 
     if not gammas:
         return one(recipe, out)

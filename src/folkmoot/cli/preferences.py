@@ -29,6 +29,7 @@ def run_preferences(
     """Run the recipe, or go on with it, and print what came of it."""
     from folkmoot.cli.loop import Narrator
     from folkmoot.cli.society import tell
+    from folkmoot.cli.summary import summary_told
     from folkmoot.recipes.judging import Spending
     from folkmoot.recipes.preference_distillation import Distillation, run_distillation
     from folkmoot.recipes.society_loop import run_society_loop
@@ -47,10 +48,11 @@ def run_preferences(
             typer.echo(student.model_dump_json() if as_json else words_of(student))
         return
     changes = {name: value for name, value in (("seed", seed), ("model", model)) if value is not None}
-    done = run_society_loop(
-        recipe.model_copy(update=changes), out, resolve=resolve, announce=announce, command=command,
-        price=Price.model_validate(prices), spending=Spending.model_validate(limits),
-    )  # fmt: skip
+    with summary_told(as_json=as_json):
+        done = run_society_loop(
+            recipe.model_copy(update=changes), out, resolve=resolve, announce=announce, command=command,
+            price=Price.model_validate(prices), spending=Spending.model_validate(limits),
+        )  # fmt: skip
     if as_json:
         typer.echo(done.model_dump_json())
         return

@@ -18,10 +18,10 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="In place of the recipe's seed.")] = None,
     model: Annotated[str | None, typer.Option(help="Who speaks in the panel where no opinions are recorded.")] = None,
-    max_cost: Annotated[float | None, typer.Option(help="Stop cleanly at so many USD.")] = None,
-    max_calls: Annotated[int | None, typer.Option(help="Stop cleanly after so many calls.")] = None,
-    price_in: Annotated[float, typer.Option(help="USD per million prompt tokens.")] = 0.0,
-    price_out: Annotated[float, typer.Option(help="USD per million completion tokens.")] = 0.0,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Stop cleanly at so many USD.")] = None,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="Stop cleanly after so many calls.")] = None,
+    price_in: Annotated[float, typer.Option(min=0, help="USD per million prompt tokens.")] = 0.0,
+    price_out: Annotated[float, typer.Option(min=0, help="USD per million completion tokens.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")] = False,
 ) -> None:
     """Run a recipe, or go on with it where it stopped.

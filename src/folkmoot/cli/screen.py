@@ -30,8 +30,8 @@ def screen(
 
     Example: `folkmoot screen --posts TRAIN.jsonl --validation V.jsonl --keep 300 --against TEST.jsonl --out P.jsonl`
     """
-    from folkmoot.cli.judge import in_words
     from folkmoot.cli.outputs import check_output
+    from folkmoot.cli.summary import in_words
     from folkmoot.recipes.screening import screen_files
     from folkmoot.supervision.screening import ScreeningSettings
 

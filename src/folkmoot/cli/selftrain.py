@@ -55,10 +55,10 @@ def selftrain(
         float | None, typer.Option(help="Abstain so that the rest is this accurate on dev.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seeds every random choice.")] = 0,
-    max_cost: Annotated[float | None, typer.Option(help="Stop cleanly at so many USD.")] = None,
-    max_calls: Annotated[int | None, typer.Option(help="Stop cleanly after so many calls.")] = None,
-    price_in: Annotated[float, typer.Option(help="USD per million prompt tokens.")] = 0.0,
-    price_out: Annotated[float, typer.Option(help="USD per million completion tokens.")] = 0.0,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Stop cleanly at so many USD.")] = None,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="Stop cleanly after so many calls.")] = None,
+    price_in: Annotated[float, typer.Option(min=0, help="USD per million prompt tokens.")] = 0.0,
+    price_out: Annotated[float, typer.Option(min=0, help="USD per million completion tokens.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")] = False,
 ) -> None:
     """Learn a student from a few labels, a pool of unlabelled posts and a panel.

@@ -45,9 +45,9 @@ def society(
     """
     import asyncio
 
-    from folkmoot.cli.judge import in_words, summary_told
     from folkmoot.cli.outputs import check_output
     from folkmoot.cli.progress import ProgressLine
+    from folkmoot.cli.summary import in_words, summary_told
     from folkmoot.recipes.judging import Spending
     from folkmoot.recipes.society import HOWS, SocietyRecipe, forecast, run_society
     from folkmoot.records import BadInput

@@ -39,8 +39,8 @@ def synthesize(
     """
     import asyncio
 
-    from folkmoot.cli.judge import in_words
     from folkmoot.cli.outputs import check_output
+    from folkmoot.cli.summary import in_words, summary_told
     from folkmoot.recipes.judging import Spending
     from folkmoot.recipes.synthesis import Synthesis, plan_synthesis
     from folkmoot.recipes.synthesis import synthesize as make
@@ -64,13 +64,14 @@ def synthesize(
         if not as_json and (done == total or done % 20 == 0):
             typer.echo(f"{done} of {total} posts", err=True)
 
-    result = asyncio.run(
-        make(
-            what, out, folder or Path(f"{out}.run"), audit=audit, on_post=on_post,
-            price=Price(input_usd_per_million=price_in, output_usd_per_million=price_out),
-            spending=Spending(max_cost_usd=max_cost, max_calls=max_calls),
-        )
-    )  # fmt: skip
+    with summary_told(as_json=as_json):
+        result = asyncio.run(
+            make(
+                what, out, folder or Path(f"{out}.run"), audit=audit, on_post=on_post,
+                price=Price(input_usd_per_million=price_in, output_usd_per_million=price_out),
+                spending=Spending(max_cost_usd=max_cost, max_calls=max_calls),
+            )
+        )  # fmt: skip
     if as_json:
         typer.echo(result.model_dump_json())
         return

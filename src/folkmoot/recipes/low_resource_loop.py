@@ -18,10 +18,11 @@ from folkmoot.recipes.announcing import Announce, say_nothing
 from folkmoot.recipes.launched import one_process
 from folkmoot.recipes.low_resource import LowResource
 from folkmoot.recipes.low_resource_inputs import read_inputs
-from folkmoot.records import MissingExtra, Record
+from folkmoot.records import BudgetReached, MissingExtra, Record
 from folkmoot.runs import RunFolder
 from folkmoot.runs.atomic import write_atomically
 from folkmoot.runs.folder import METRICS
+from folkmoot.runs.judging import RunSummary
 from folkmoot.students.card import CARD_FILE
 
 FINISHED = "finished.json"
@@ -57,7 +58,8 @@ async def run_low_resource(
     Raises:
         BadInput: the files or the settings cannot be used, no labelled or no dev post shows any of the views, or a
             launcher has started several processes.
-        BudgetReached: the panel's calls cost what they may; the same call with more goes on.
+        BudgetReached: the panel's calls cost what they may; the same call with more goes on. Where the panel stood is
+            the error's `so_far`.
         MissingExtra: the `train` extra is not installed.
     """
     started = time.monotonic()
@@ -82,7 +84,13 @@ async def run_low_resource(
             held.push_async_callback(model.aclose)
         learner = stages.learner(run)
         machine = stages.machine(run, learner, model)
-        trained = await machine.run()
+        try:
+            trained = await machine.run()
+        except BudgetReached as error:
+            if isinstance(error.so_far, RunSummary):
+                spent = run.ledger.totals()
+                error.so_far = error.so_far.model_copy(update={"calls": spent.calls, "cost_usd": spent.cost_usd})
+            raise
         lesson = stages.teach(run, learner, machine, trained)
         students = stages.write_students(run, learner, lesson, trained)
         metrics = stages.report(run, students, machine, trained, command=command)

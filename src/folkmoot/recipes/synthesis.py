@@ -17,7 +17,7 @@ from folkmoot.formats.profiles import WORLD, read_profiles
 from folkmoot.models.chat import ChatModel
 from folkmoot.models.loading import keep_calls, load_model
 from folkmoot.recipes.judging import Spending, check_price
-from folkmoot.records import BadInput, Opinion, Outcome, Post, PreferencePair, Record, Task
+from folkmoot.records import BadInput, BudgetReached, Opinion, Outcome, Post, PreferencePair, Record, Task
 from folkmoot.runs import Price, RunFolder
 from folkmoot.runs.atomic import write_atomically
 from folkmoot.supervision.assessment import Assessed, Assessment, Feedback, FeedbackJudge
@@ -66,6 +66,15 @@ class Synthesized(Record):
     audit: JudgeAudit | None = None
     calls: int = 0
     cost_usd: float = 0.0
+
+
+class SynthesisSoFar(Record):
+    """Where a synthesis stood when the budget stopped it: the posts whose pairs are decided, and what was paid."""
+
+    posts: int
+    decided: int
+    calls: int
+    cost_usd: float
 
 
 class SynthesisPlan(Record):
@@ -149,7 +158,8 @@ async def synthesize(
 
     Raises:
         BadInput: files that cannot be used, or no pair came of it.
-        BudgetReached: the pairs made so far are not written; the same call with more goes on.
+        BudgetReached: the pairs made so far are not written; the same call with more goes on. Where it stood is the
+            error's `so_far`.
     """
     read = read_sources(what)
     classes = assessments(Path(what.classes)) if what.classes else assessments(Path(what.scot)) if what.scot else None
@@ -165,8 +175,22 @@ async def synthesize(
         model = None
         if inner is not None:
             model = keep_calls(inner, run.ledger, budget=spending.budget(run), price=price)
+        decided = 0
+
+        def count(done: int, total: int) -> None:
+            nonlocal decided
+            decided = done
+            if on_post:
+                on_post(done, total)
+
         try:
-            results, feedback = await work(read, what, model, classes, written, on_post)
+            results, feedback = await work(read, what, model, classes, written, count)
+        except BudgetReached as error:
+            spent = run.ledger.totals()
+            error.so_far = SynthesisSoFar(
+                posts=len(read.posts), decided=decided, calls=spent.calls, cost_usd=spent.cost_usd
+            )
+            raise
         finally:
             if inner is not None:
                 await inner.aclose()
