@@ -12,6 +12,7 @@ from folkmoot.formats import (
     read_opinions,
     read_verdicts,
     write_lessons,
+    write_opinion_table,
     write_opinions,
     write_verdicts,
 )
@@ -21,6 +22,7 @@ SHARED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthC
 
 words = st.text(st.characters(codec="utf-8"), max_size=20)
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+keys = st.text("0123456789abcdef", min_size=1, max_size=8)
 shares = st.none() | st.floats(0, 1)
 
 
@@ -34,7 +36,7 @@ def one_opinion(draw: st.DrawFn) -> Opinion:
         label=draw(names) if outcome is Outcome.LABELLED else None,
         confidence=draw(shares),
         rationale=draw(words),
-        calls=tuple(draw(st.lists(names, max_size=2))),
+        calls=tuple(draw(st.lists(keys, max_size=2))),
     )
 
 
@@ -87,6 +89,26 @@ def test_a_plain_opinion_has_the_six_columns_of_the_format(tmp_path: Path) -> No
     assert (tmp_path / "o.jsonl").read_text() == (
         '{"id":"p1","agent":"user","round":0,"label":"ok","confidence":0.5,"rationale":""}\n'
     )
+
+
+@SHARED
+@given(opinions=st.dictionaries(names, some_opinions, min_size=1, max_size=3))
+@pytest.mark.parametrize("name", ["o.parquet", "o.csv", "o.tsv"])
+def test_a_table_of_opinions_comes_back_as_it_was_written(
+    tmp_path: Path, name: str, opinions: dict[str, tuple[Opinion, ...]]
+) -> None:
+    write_opinion_table(opinions, tmp_path / name)
+    assert read_opinions(tmp_path / name) == opinions
+
+
+def test_a_tables_bad_opinion_is_named_by_line_and_field(tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text("id,agent,round,label,confidence\np1,user,0,ok,0.5\np2,user,first,ok,\n")
+    with pytest.raises(BadRecord, match=r"o\.csv, line 3, field 'round'"):
+        read_opinions(path)
+    path.write_text("id,agent,label,confidnce\np1,user,ok,0.5\n")
+    with pytest.raises(BadRecord, match="confidence"):
+        read_opinions(path)
 
 
 def test_a_failed_opinion_keeps_its_outcome_and_gets_no_label(tmp_path: Path) -> None:

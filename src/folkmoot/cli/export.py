@@ -48,7 +48,7 @@ def opinions(
     verdicts: Annotated[Path | None, typer.Option(help="Verdicts, whose opinions are taken.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the opinions of a file, or of verdicts: as JSONL, which `--opinions` reads, or as Parquet, CSV or TSV.
+    """Write the opinions of a file, or of verdicts: as JSONL, Parquet, CSV or TSV, by the name; `--opinions` reads all.
 
     Example: `folkmoot export opinions --verdicts V.jsonl --out O.jsonl`
     """

@@ -1,4 +1,4 @@
-"""Opinions from and to JSONL: one row an agent's judgement of one post in one round."""
+"""Opinions from JSONL and tables and to JSONL: one row an agent's judgement of one post in one round."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from folkmoot.formats.fields import check_label, check_slip, record_from, shown
 from folkmoot.formats.lines import Row, read_rows, write_rows
+from folkmoot.formats.opinion_tables import is_table, read_table_rows
 from folkmoot.records import BadRecord, Opinion, Outcome, Task
 
 FIELDS = ("id", *Opinion.model_fields)
@@ -17,8 +18,9 @@ def read_opinions(
 ) -> dict[str, tuple[Opinion, ...]]:
     """The opinions of each post id, by round and then in the file's order; ids in the order of their first opinion.
 
-    A row is `{"id", "agent", "round", "label", "confidence", "rationale"}`, with `outcome` where there is no label
-    and `calls` where a ledger knows them. Other fields are left out; one that looks like a misspelt field is refused.
+    The file is JSONL or, by its name, Parquet, CSV or TSV. A row is `{"id", "agent", "round", "label", "confidence",
+    "rationale"}`, with `outcome` where there is no label and `calls` where a ledger knows them. Other fields are left
+    out; one that looks like a misspelt field is refused.
 
     Args:
         task: where given, every label must be one of the task's.
@@ -31,7 +33,7 @@ def read_opinions(
     """
     opinions: dict[str, list[Opinion]] = {}
     seen: dict[tuple[str, str, int], int] = {}
-    for line, row in read_rows(path):
+    for line, row in read_table_rows(path) if is_table(path) else read_rows(path):
         check_slip(row, FIELDS, path=path, line=line)
         post, opinion = _opinion(row, path, line)
         check_label(opinion.label, task, path=path, line=line)
