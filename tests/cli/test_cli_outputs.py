@@ -194,6 +194,22 @@ def test_self_training_s_end_is_told_with_the_panel_s_summary(
     assert (summary["posts"], summary["judged"], summary["calls"]) == (2, 1, 1)
 
 
+def test_a_run_s_case_needs_no_posts_and_its_page_replaces_no_file_of_the_run(here: Path, capsys: Capture) -> None:
+    assert folkmoot(capsys, *JUDGE, "V.jsonl", "--run", "r").code == 0
+    log = next(path for path in (here / "r").iterdir() if path.suffix == ".jsonl")
+    held = log.read_bytes()
+    refused(
+        folkmoot(capsys, "report", "--run", "r", "--out", str(log)), 2, "the run has written that file and needs it"
+    )
+    assert log.read_bytes() == held
+    mine = ("report", "--run", "r", "--case", "a", "--out", "case.html")
+    ended = folkmoot(capsys, *mine, "--reveal")
+    assert ended.code == 0, ended.err
+    assert "a calm day" in (here / "case.html").read_text()
+    (here / "P.jsonl").unlink()
+    refused(folkmoot(capsys, *mine), 2, "give --posts")
+
+
 def test_a_folder_is_no_recipe(here: Path, capsys: Capture) -> None:
     refused(folkmoot(capsys, "run", "d"), 2, "d is a folder; name a recipe's TOML file")
 

@@ -75,6 +75,18 @@ def check_verdicts(out: str | Path, run: Path) -> None:
         )
 
 
+def check_own(out: Path, run: Path) -> None:
+    """Nothing, where a page may be written to `out`: it is no other file of the run that it tells of.
+
+    Raises:
+        BadInput: it would replace what the run needs.
+    """
+    from folkmoot.records import BadInput
+
+    if out.suffix != ".html" and out.exists() and run.resolve() in out.resolve().parents:
+        raise BadInput(f"--out {out}: the run has written that file and needs it; name a page, such as report.html")
+
+
 def _check_place(path: Path, option: str, *, folder: bool) -> None:
     from folkmoot.records import BadInput
 

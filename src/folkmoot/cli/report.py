@@ -16,7 +16,7 @@ def report(
     case: Annotated[
         str | None, typer.Option(help="A post's id: the page of its verdict alone, with frames, evidence and opinions.")
     ] = None,
-    posts: Annotated[Path | None, typer.Option(help="The posts, for --case.")] = None,
+    posts: Annotated[Path | None, typer.Option(help="The posts, for --case; a run's own by default.")] = None,
     title: Annotated[str | None, typer.Option(help="The page's title.")] = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show the posts' texts, which are masked otherwise.")
@@ -29,7 +29,7 @@ def report(
     """
     import json
 
-    from folkmoot.cli.outputs import check_output
+    from folkmoot.cli.outputs import check_output, check_own
     from folkmoot.evaluation import evaluate, write_report
     from folkmoot.formats import load_task, read_opinions, read_posts, read_verdicts
     from folkmoot.recipes.reporting import gold_posts, read_run
@@ -38,6 +38,8 @@ def report(
     check_output(
         out, inputs={"--verdicts": verdicts, "--gold": gold, "--opinions": opinions, "--posts": posts, "--task": task}
     )
+    if run is not None:
+        check_own(out, run)
     held = read_run(run) if run else None
     known = load_task(task) if task else held.task if held else None
     if known is None:
@@ -49,10 +51,11 @@ def report(
         from folkmoot.recipes.case_page import case_page, find_case
         from folkmoot.runs import write_atomically
 
-        if posts is None:
+        files = [posts] if posts else [path for path in (held.gold if held else ()) if path.exists()]
+        if not files:
             raise BadInput("--case shows the post beside its verdict: give --posts")
         asked = known if known.answers == "question" else None
-        found = find_case(judged, read_posts(posts, task=asked), case)
+        found = find_case(judged, [post for path in files for post in read_posts(path, task=asked)], case)
         write_atomically(out, case_page(*found, known, masked=not reveal))
         typer.echo(json.dumps({"report": str(out)}) if as_json else f"report {out}")
         return
