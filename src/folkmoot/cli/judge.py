@@ -1,13 +1,11 @@
 """`folkmoot judge`: posts -> verdicts, by any judge."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
-    from folkmoot.recipes.judges import JudgeSpec
     from folkmoot.records import Record
 
 
@@ -106,35 +104,21 @@ def judge(
     Example: `folkmoot judge --judge runs/x/student --posts T.jsonl --out V.jsonl`
     """
     from folkmoot.cli.columns import read_columns
+    from folkmoot.cli.judge_choice import chosen_judge
     from folkmoot.cli.outputs import check_output, check_verdicts
     from folkmoot.cli.progress import ProgressLine
     from folkmoot.cli.summary import in_words, summary_told
     from folkmoot.models.loading import check_takes_media
-    from folkmoot.recipes.judges import JudgeSpec, find_judge
     from folkmoot.recipes.judging import PostFiles, Spending, judge_files, judge_shards, plan_files
-    from folkmoot.recipes.sources import RETRIEVING
     from folkmoot.records import BadInput
 
-    if (judge_name is not None) == (panel is not None or opinions is not None):
-        raise BadInput("name exactly one judge: --judge, --panel or --opinions (which may stand in for a --panel)")
     given = {"panel": panel, "opinions": opinions, "task": task, "model": model, "preset": preset, "seed": seed,
              "classifier": classifier, "examples": examples, "profiles": profiles, "users": users,
              "attempts": attempts, "suffices": suffices, "grounder": grounder, "router": router}  # fmt: skip
     world = {"corpus": corpus, "sources": source, "search": search, "as_of": as_of, "allowed": allowed, "gate": gate,
              "allow_undated": allow_undated or None, "snapshot": snapshot, "threshold": threshold, "without": without,
              "captions": captions or None}  # fmt: skip
-    named = find_judge(judge_name) if judge_name else JudgeSpec()
-    idle = [name for name, value in {**given, **world}.items() if value is not None and name not in ("task", "seed")]
-    if named.student and idle:
-        raise BadInput(f"{judge_name} is a student, which takes no {options_of(idle)}; leave that out")
-    spec = with_options(named, given, world, price_in, price_out)
-    if spec.panel and (panel_name := spec.panel.partition(":")[0]) not in RETRIEVING and spec.opinions is None:
-        seeking = ("corpus", "sources", "search", "as_of", "allow_undated", "allowed", "snapshot", "gate", "threshold")
-        if unused := [name for name in seeking if world[name] is not None]:
-            raise BadInput(
-                f"panel '{panel_name}' looks for no evidence, so it takes no {options_of(unused)}; the panels that do are "
-                f"{', '.join(RETRIEVING)}"
-            )
+    spec = chosen_judge(judge_name, given, world, price_in=price_in, price_out=price_out)
     if run is None and "://" in out:
         raise BadInput("where --out is an address, --run names the run folder on this machine")
     folder = run or Path(out.rstrip("/") + ".run")
@@ -171,30 +155,3 @@ def judge(
                 concurrency=concurrency, max_failure_share=max_failures, on_progress=line,
             )  # fmt: skip
     typer.echo(result.model_dump_json() if as_json else in_words(result))
-
-
-def options_of(names: Sequence[str]) -> str:
-    """Fields of a judge's spec as the options that fill them."""
-    return ", ".join(f"--{'source' if name == 'sources' else name.replace('_', '-')}" for name in names)
-
-
-def with_options(
-    spec: "JudgeSpec",
-    given: Mapping[str, object],
-    world: Mapping[str, object],
-    price_in: float | None,
-    price_out: float | None,
-) -> "JudgeSpec":
-    """The spec with what the command line says in place of its own fields."""
-    prices = {"input_usd_per_million": price_in, "output_usd_per_million": price_out}
-    price = spec.price.model_copy(update={name: value for name, value in prices.items() if value is not None})
-    update = {
-        name: str(value) if isinstance(value, Path) else value for name, value in given.items() if value is not None
-    }
-    from folkmoot.recipes.sources import WorldSpec
-
-    found = {
-        name: str(value) if isinstance(value, Path) else value for name, value in world.items() if value is not None
-    }
-    evidence = WorldSpec.read({**spec.world.model_dump(), **found}) if found else spec.world
-    return spec.model_copy(update={**update, "price": price, "world": evidence})

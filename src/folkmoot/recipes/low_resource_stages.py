@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from folkmoot.evaluation import compare_judges, evaluate, write_report
 from folkmoot.formats import write_lessons, write_verdicts
 from folkmoot.models.chat import ChatModel
@@ -87,6 +85,8 @@ class Stages:
         Raises:
             BadInput: a setting cannot be used, an encoder is not there, or nobody makes the panel's opinions.
         """
+        import torch
+
         torch.set_num_threads(recipe.encoder.threads or torch.get_num_threads())
         rounds = settings_of(SelfTrainingSettings, recipe.rounds, "rounds")
         frozen = settings_of(FrozenSettings, recipe.frozen, "frozen")
