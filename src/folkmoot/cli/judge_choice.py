@@ -35,7 +35,7 @@ def chosen_judge(
     if (name is not None) == (given["panel"] is not None or given["opinions"] is not None):
         raise BadInput("name exactly one judge: --judge, --panel or --opinions (which may stand in for a --panel)")
     named = find_judge(name) if name else JudgeSpec()
-    idle = [field for field, value in {**given, **world}.items() if value is not None and field not in ("task", "seed")]
+    idle = [field for field in given_ones({**given, **world}) if field not in ("task", "seed")]
     if named.student and idle:
         raise BadInput(f"{name} is a student, which takes no {options_of(idle)}; leave that out")
     spec = with_options(named, given, world, price_in, price_out)
@@ -62,15 +62,18 @@ def with_options(
     price_out: float | None,
 ) -> "JudgeSpec":
     """The spec with what the command line says in place of its own fields."""
-    prices = {"input_usd_per_million": price_in, "output_usd_per_million": price_out}
-    price = spec.price.model_copy(update={name: value for name, value in prices.items() if value is not None})
-    update = {
-        name: str(value) if isinstance(value, Path) else value for name, value in given.items() if value is not None
-    }
     from folkmoot.recipes.sources import WorldSpec
 
-    found = {
-        name: str(value) if isinstance(value, Path) else value for name, value in world.items() if value is not None
-    }
+    price = spec.price.model_copy(
+        update=given_ones({"input_usd_per_million": price_in, "output_usd_per_million": price_out})
+    )
+    found = given_ones(world)
     evidence = WorldSpec.read({**spec.world.model_dump(), **found}) if found else spec.world
-    return spec.model_copy(update={**update, "price": price, "world": evidence})
+    return spec.model_copy(update={**given_ones(given), "price": price, "world": evidence})
+
+
+def given_ones(values: Mapping[str, object]) -> dict[str, object]:
+    """The fields whose options were given, paths as text."""
+    return {
+        name: str(value) if isinstance(value, Path) else value for name, value in values.items() if value is not None
+    }
