@@ -118,7 +118,8 @@ def tuned(data: Path, name: str, seeds: list[int], out: Path, runs: Path, *, sma
         kept = json.loads((Path(result.folder) / "metrics.json").read_text())
         append(out, {"set": name, "name": title, "n": 100, "seed": seed,
                      "dev_macro_f1": 100 * kept["dev"]["macro_f1"],
-                     "fast_dev_macro_f1": 100 * kept["comparison"]["judges"]["fast student"]["macro_f1"],
+                     **{f"{kind}_dev_macro_f1": 100 * kept["comparison"]["judges"][f"{kind} student"]["macro_f1"]
+                        for kind in ("shallow", "fast") if f"{kind} student" in kept["comparison"]["judges"]},
                      "roc_auc": kept["dev"]["roc_auc"],
                      "interval95": [100 * x for x in kept["dev"]["interval95"]["macro_f1"]],
                      "student": kept["student"], "rounds": kept["rounds"],
@@ -131,9 +132,10 @@ def table(paths: list[Path]) -> None:
     for path in paths:
         for row in read_rows(path):
             groups.setdefault((row["set"], row["name"], row["n"]), []).append(row["dev_macro_f1"])
-            if "fast_dev_macro_f1" in row:
-                fast = (row["set"], f"{row['name']}, its fast student", row["n"])
-                groups.setdefault(fast, []).append(row["fast_dev_macro_f1"])
+            for kind in ("shallow", "fast"):
+                if f"{kind}_dev_macro_f1" in row:
+                    key = (row["set"], f"{row['name']}, its {kind} student", row["n"])
+                    groups.setdefault(key, []).append(row[f"{kind}_dev_macro_f1"])
     print("| set | setting | n | dev macro-F1 | spread (sd) | seeds |\n|---|---|---|---|---|---|")
     for (name, setting, n), scores in groups.items():
         spread = np.std(scores, ddof=1) if len(scores) > 1 else float("nan")

@@ -177,7 +177,9 @@ def test_rules_suit_the_encoder() -> None:
     assert tuned["rounds"]["agreement"]["heard"] == "first"
     large = rules_of("folkmoot", encoder="embedded-large", tune=True)
     shipped = tomllib.loads((Path(__file__).parents[2] / "recipes" / "offensive-tuned.toml").read_text())
-    assert {name: shipped[name] for name in ("rounds", "tuned", "distillation", "lexical", "first_look")} == large
+    assert {
+        name: shipped[name] for name in ("rounds", "tuned", "distillation", "shallow", "lexical", "first_look")
+    } == large
     assert rules_of("paper", encoder="embedded-large", tune=True).get("tuned") is None
 
 
@@ -205,6 +207,55 @@ def test_a_pupil_of_another_encoder_joins_the_committee(tell: Any, here: Path) -
     assert code == 2
     assert "none is no encoder" in err
     assert not Path("other").exists()
+
+
+SHALLOW = {
+    "task": "drinks.toml", "labelled": "labelled.jsonl", "pool": "pool.jsonl", "dev": "dev.jsonl",
+    "opinions": "opinions.jsonl", "encoder": {"tune": True, "threads": 1}, "lexical": True,
+    "rounds": {"max_rounds": 1, "batch": 20, "agreement": {"source": "panel"}}, "distillation": {"members": 1},
+    "shallow": {"layers": 2},
+}  # fmt: skip
+
+
+def test_a_shallow_student_keeps_the_first_layers_and_is_taught_once(
+    tell: Any, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = LowResource.model_validate(SHALLOW)
+    kept = stages.Stages.report
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages.Stages, "report", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(run_low_resource(recipe, here / "run"))
+    assert (here / "run" / stages.SHALLOW_PUPIL).is_dir()
+    monkeypatch.setattr(stages.Stages, "report", kept)
+    monkeypatch.setattr(stages, "fit_student", stopped)
+    trained = asyncio.run(run_low_resource(recipe, here / "run"))
+    assert not (here / "run" / stages.SHALLOW_PUPIL).exists(), "a finished run keeps no second copy"
+
+    deep, shallow = (Path(folder) for folder in (trained.student, str(trained.shallow_student)))
+    depths = [json.loads((folder / "encoder.json").read_text())["num_hidden_layers"] for folder in (deep, shallow)]
+    assert depths == [6, 2]
+    sizes = [(folder / "model.onnx").stat().st_size for folder in (deep, shallow)]
+    assert sizes[1] < sizes[0] - 4 * 4 * 1_700_000, "four layers of 1.77 million numbers are gone"
+    assert json.loads(Path(trained.folder, "metrics.json").read_text())["comparison"]["judges"]["shallow student"]
+    code, out, err = tell("trace", "--judge", shallow, "--posts", "dev.jsonl", "--id", "d0", "--json")
+    assert code == 0, err
+    assert json.loads(out)["lessons_hash_holds"]
+
+
+def test_a_shallow_student_needs_a_deeper_tuned_one(here: Path) -> None:
+    for changed, said in (
+        ({"shallow": {"layers": 6}}, "field 'layers': 6 arrived; the encoder embedded has 6 layers"),
+        ({"shallow": {"layers": 0}}, "field 'layers': Input should be greater than 0"),
+        ({"encoder": {"tune": False}}, "first layers of a tuned one"),
+    ):
+        recipe = LowResource.model_validate({**SHALLOW, **changed})
+        with pytest.raises(BadInput, match=said):
+            asyncio.run(run_low_resource(recipe, here / "other"))
+    assert not (here / "other").exists()
 
 
 def test_a_tuned_student_is_taught_once_though_the_run_is_killed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

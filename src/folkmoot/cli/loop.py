@@ -113,6 +113,8 @@ def finish(trained: Trained, *, as_json: bool) -> None:
     if abstained:
         typer.echo(f"it abstains from {abstained} of {posts} dev posts; the figure counts each of them as missed")
     typer.echo(f"student  {trained.student}")
+    if trained.shallow_student:
+        typer.echo(f"shallow  {trained.shallow_student}")
     if trained.fast_student:
         typer.echo(f"fast     {trained.fast_student}")
     typer.echo(f"report   {trained.report}")

@@ -51,6 +51,10 @@ def selftrain(
             help="Spare the encoder where n-grams are sure, as long as this share of dev posts keeps its label; 0: never."
         ),
     ] = None,
+    shallow: Annotated[
+        int | None,
+        typer.Option(min=0, help="Also write a student with so many of the tuned encoder's layers; 0: none."),
+    ] = None,
     abstain_accuracy: Annotated[
         float | None, typer.Option(help="Abstain so that the rest is this accurate on dev.")
     ] = None,
@@ -90,6 +94,8 @@ def selftrain(
         chosen.pop("first_look", None)
     if committee is not None:
         chosen["distillation"] = {**chosen.get("distillation", {}), "members": committee} if committee else None
+    if shallow is not None:
+        chosen["shallow"] = {**(chosen.get("shallow") or {}), "layers": shallow} if shallow else None
     chosen["panel"] = {**chosen.get("panel", {}), "name": panel}
     recipe = LowResource.model_validate(
         {

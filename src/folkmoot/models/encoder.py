@@ -56,6 +56,19 @@ def encoder_folder(spec: str) -> Path:
     return folder
 
 
+def encoder_depth(spec: str) -> int:
+    """How many layers an encoder has, by its configuration; 0 where that does not say.
+
+    Raises:
+        MissingExtra: transformers is not installed.
+    """
+    try:
+        from transformers import AutoConfig
+    except ImportError:
+        raise MissingExtra("An encoder in torch", "local") from None
+    return int(getattr(AutoConfig.from_pretrained(encoder_folder(spec)), "num_hidden_layers", 0))
+
+
 def load_encoder_network(spec: str) -> Any:
     """The encoder as a torch module with its own weights, in float32.
 

@@ -77,7 +77,7 @@ def trace_prediction(student: Path, post: Post, *, nearest: int = 5) -> Trace:
     run_path = folder.resolve().parent
     run = RunFolder.read(run_path)
     taught = read_lessons(run.file("lessons.jsonl"))
-    distilled = run.file("distilled.jsonl")
+    distilled = run.file(card.lineage.get("distilled_file", "distilled.jsonl"))
     final = read_lessons(distilled) if distilled.exists() else taught
     holds = content_hash([lesson.hash for lesson in final]) == card.lineage.get("lessons")
     recipe = run.configuration["recipe"]

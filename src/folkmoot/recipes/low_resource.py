@@ -42,7 +42,7 @@ class PanelChoice(Record):
 class LowResource(Record):
     """Everything that decides the outcome of a run; kept in `run.toml`.
 
-    The sub-tables `rounds`, `frozen`, `tuned` and `distillation` hold the fields of the settings of the same name in
+    The sub-tables `rounds`, `frozen`, `tuned`, `distillation` and `shallow` hold the fields of the settings of the same name in
     the training room, which checks them.
     """
 
@@ -61,6 +61,8 @@ class LowResource(Record):
     frozen: dict[str, Any] = Field(default_factory=dict)
     tuned: dict[str, Any] = Field(default_factory=dict)
     distillation: dict[str, Any] | None = None
+    shallow: dict[str, Any] | None = None
+    """A second student with a tuned one's first layers; none by default."""
     lexical: StrictBool = False
     estimate_prior: StrictBool = False
     abstain_accuracy: float | None = Field(default=None, gt=0, le=1)
@@ -108,6 +110,7 @@ LARGE_RULES: dict[str, Any] = {
         "members": 1,
         "encoders": [{"base": "embedded", "tuned": {"batch_size": 10, "precision": "bfloat16"}}],
     },
+    "shallow": {"layers": 4, "tuned": {"batch_size": 16, "dropout": 0.0, "precision": "bfloat16"}},
 }
 """What the preset `folkmoot` changes where the larger embedded encoder is tuned."""
 

@@ -34,6 +34,7 @@ class Trained(Record):
 
     folder: str
     student: str
+    shallow_student: str | None = None
     fast_student: str | None = None
     report: str
     metrics: dict[str, Any]
@@ -68,7 +69,7 @@ async def run_low_resource(
     configuration = {"recipe": {**recipe.model_dump(mode="json", exclude_none=True), "task": read.task.hash}}
     if (out / FINISHED).exists():
         with RunFolder.open(out, configuration, inputs=read.paths) as run:
-            if (told := read_finished(run)) is not None:
+            if (told := read_finished(run, recipe)) is not None:
                 announce("done", note="it was finished before")
                 return told
     check_extras(recipe)
@@ -94,10 +95,10 @@ async def run_low_resource(
         lesson = stages.teach(run, learner, machine, trained)
         students = stages.write_students(run, learner, lesson, trained)
         metrics = stages.report(run, students, machine, trained, command=command)
-        write_atomically(run.file(FINISHED), json.dumps({"has_fast_student": students.fast is not None}) + "\n")
-        stages.forget_pupil(run)
+        write_atomically(run.file(FINISHED), "{}\n")
+        stages.forget_pupils(run)
         announce("done", note=f"{time.monotonic() - started:.0f} s")
-        return trained_in(run, has_fast_student=students.fast is not None, metrics=metrics)
+        return trained_in(run, recipe, metrics=metrics)
 
 
 def check_extras(recipe: LowResource) -> None:
@@ -112,27 +113,28 @@ def check_extras(recipe: LowResource) -> None:
         raise MissingExtra("A language model in the committee", "distill")
 
 
-def trained_in(run: RunFolder, *, has_fast_student: bool, metrics: dict[str, Any]) -> Trained:
+def trained_in(run: RunFolder, recipe: LowResource, *, metrics: dict[str, Any]) -> Trained:
     """What a finished run left."""
     return Trained(
         folder=str(run.path),
         student=str(run.file("student")),
-        fast_student=str(run.file("fast_student")) if has_fast_student else None,
+        shallow_student=str(run.file("shallow_student")) if recipe.shallow is not None else None,
+        fast_student=str(run.file("fast_student")) if recipe.lexical else None,
         report=str(run.file("report.html")),
         metrics=metrics,
     )
 
 
-def read_finished(run: RunFolder) -> Trained | None:
+def read_finished(run: RunFolder, recipe: LowResource) -> Trained | None:
     """What a run left that has written its last file, or None where part of that is gone and is to be made again."""
-    marker = run.file(FINISHED)
     try:
-        has_fast_student = bool(json.loads(marker.read_text("utf-8"))["has_fast_student"])
         metrics = json.loads(run.file(METRICS).read_text("utf-8"))["dev"]
+        trained = trained_in(run, recipe, metrics=metrics)
     except (OSError, ValueError, KeyError, TypeError):
-        has_fast_student, metrics = False, None
-    made = [f"student/{CARD_FILE}", "report.html", *([f"fast_student/{CARD_FILE}"] if has_fast_student else [])]
-    if metrics is None or not all(run.file(name).is_file() for name in made):
-        marker.unlink()  # a kill while it is made again must not find it
+        trained = None
+    students = (trained.student, trained.shallow_student, trained.fast_student) if trained else ()
+    made = [Path(student, CARD_FILE) for student in students if student] + [run.file("report.html")]
+    if trained is None or not all(path.is_file() for path in made):
+        run.file(FINISHED).unlink()  # a kill while it is made again must not find it
         return None
-    return trained_in(run, has_fast_student=has_fast_student, metrics=metrics)
+    return trained

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from folkmoot.evaluation import compare_judges, evaluate, write_report
 from folkmoot.formats import write_lessons, write_verdicts
 from folkmoot.models.chat import ChatModel
-from folkmoot.models.encoder import encoder_folder
+from folkmoot.models.encoder import encoder_depth, encoder_folder
 from folkmoot.models.weights import base_folder
 from folkmoot.panels import RecordedOpinions, build_panel, heard_from
 from folkmoot.recipes.announcing import Announce
@@ -36,22 +36,27 @@ from folkmoot.training.distillation import (
     fit_student,
 )
 from folkmoot.training.frozen import FrozenSettings
-from folkmoot.training.learner import FrozenLearner, Learner, Pupil, TunedLearner
+from folkmoot.training.learner import FrozenLearner, Learner, Pupil, TunedLearner, TunedPupil
 from folkmoot.training.lexical import LexicalTable
 from folkmoot.training.prior import estimate_prior
 from folkmoot.training.seeing import SeeingLearner
 from folkmoot.training.self_training import PanelFor, Round, SelfTrained, SelfTraining, SelfTrainingSettings
+from folkmoot.training.shallow import ShallowSettings, first_layers, shallow_lessons
 from folkmoot.training.student import write_student
 from folkmoot.training.tuned import TunedSettings
 
 PUPIL = "pupil"
 """The folder that holds a tuned student's weights until the run is finished: they take minutes to learn."""
+SHALLOW_PUPIL = "shallow_pupil"
+DISTILLED = "distilled.jsonl"
+SHALLOW_DISTILLED = "shallow_distilled.jsonl"
+"""What the pool was taught as, to the student and to the shallow one."""
 
 
 class Taught(NamedTuple):
     """The student before it is written: its pupil and n-gram tower, and the lessons behind them."""
 
-    pupil: Pupil
+    pupil: Pupil | None
     tower: LexicalTower | None
     lessons: Sequence[Lesson]
 
@@ -60,6 +65,7 @@ class Students(NamedTuple):
     """The students that a run writes."""
 
     student: TextStudent
+    shallow: TextStudent | None
     fast: TextStudent | None
 
 
@@ -74,6 +80,7 @@ class Stages:
     frozen: FrozenSettings
     tuned: TunedSettings
     distillation: DistillationSettings | None
+    shallow: ShallowSettings | None
 
     @classmethod
     def of(cls, recipe: LowResource, read: Inputs, *, has_model: bool, announce: Announce) -> Stages:
@@ -98,13 +105,19 @@ class Stages:
                 base_folder(distillation.language.base)
             for member in distillation.encoders:
                 encoder_folder(member.base)
+        shallow = None if recipe.shallow is None else settings_of(ShallowSettings, recipe.shallow, "shallow")
         check_towers(recipe)
+        if shallow is not None and shallow.layers >= (depth := encoder_depth(recipe.encoder.base)):
+            raise BadInput(
+                f"recipe table 'shallow', field 'layers': {shallow.layers} arrived; the encoder {recipe.encoder.base} has "
+                f"{depth} layers, and fewer are accepted"
+            )
         if rounds.agreement.source is not Source.CLASSIFIER and read.opinions is None and not has_model:
             raise BadInput("a panel needs recorded opinions (--opinions FILE) or a model (--model)")
         if read.opinions is not None and recipe.agents is not None:
             first = rounds.agreement.heard == "first"
             read = replace(read, opinions=heard_from(read.opinions, recipe.agents, first_round_only=first))
-        return cls(recipe, read, announce, rounds, frozen, tuned, distillation)
+        return cls(recipe, read, announce, rounds, frozen, tuned, distillation, shallow)
 
     @property
     def asks_model(self) -> bool:
@@ -192,7 +205,7 @@ class Stages:
             pupil = machine.best_pupil(trained.best_round)
         else:
             lessons = self.distil(run, learner, machine, trained, lexical, rows)
-            write_lessons(lessons, run.file("distilled.jsonl"))
+            write_lessons(lessons, run.file(DISTILLED))
             self.announce("student", note=f"learning what the committee says of {len(self.read.pool)} posts")
             pupil = self.student_pupil(run, learner, lessons)
         return Taught(pupil, fit_lexical(lexical, rows, lessons) if lexical is not None else None, lessons)
@@ -226,41 +239,68 @@ class Stages:
         return distilled_lessons(committee, pool, gold, self.distillation, round=best)
 
     def student_pupil(self, run: RunFolder, learner: Learner, lessons: Sequence[Lesson]) -> Pupil:
-        """The student's pupil. A tuned one comes from the weights that it left, so a killed run does not teach it twice."""
+        """The student's pupil of distilled lessons."""
         if not learner.is_tuned:
             return fit_student(learner, lessons, seed=self.recipe.seed, on_step=self.on_step)
-        kept = run.file(PUPIL)
+        return self.taught_once(run, PUPIL, learner, lessons)
+
+    def taught_once(self, run: RunFolder, name: str, learner: Learner, lessons: Sequence[Lesson]) -> Pupil:
+        """A tuned pupil, from the weights that it left, so that a killed run does not teach it twice."""
+        kept = run.file(name)
         if not kept.exists():
             pupil = fit_student(learner, lessons, seed=self.recipe.seed, on_step=self.on_step)
             with atomic_folder(kept) as draft:
                 pupil.save(draft)
         return learner.load(kept)
 
-    def forget_pupil(self, run: RunFolder) -> None:
+    def forget_pupils(self, run: RunFolder) -> None:
         """Remove the weights that a finished run no longer needs."""
-        shutil.rmtree(run.file(PUPIL), ignore_errors=True)
+        for name in (PUPIL, SHALLOW_PUPIL):
+            shutil.rmtree(run.file(name), ignore_errors=True)
 
     def write_students(self, run: RunFolder, learner: Learner, taught: Taught, trained: SelfTrained) -> Students:
-        """The student with its exports, and the fast one of n-grams alone where there is a tower."""
+        """The student with its exports, the shallow one where it is asked for, and the fast one of n-grams alone where
+        there is a tower."""
         self.announce("exporting", note="weights, ONNX, calibration")
         name = self.read.task.name
-        common: dict[str, Any] = {
-            "task": self.read.task, "dev": self.read.dev, "lessons": taught.lessons, "lexical": taught.tower,
-            "abstain_accuracy": self.recipe.abstain_accuracy, "first_look": self.recipe.first_look,
-            "lineage": {
-                "run": run.path.name, "lessons_file": "lessons.jsonl", "taught": len(trained.lessons),
-                "rounds": len(trained.rounds) - 1, "best_round": trained.best_round, "seed": self.recipe.seed,
-                "inputs": run.manifest.get("inputs", {}),
-            },
-        }  # fmt: skip
-        student = write_student(
-            run.file("student"), name=f"{name}-student", learner=learner, pupil=taught.pupil,
-            export=self.recipe.export, **common,
+
+        def write(kind: str, learner: Learner | None, taught: Taught, *, distilled: str = DISTILLED) -> TextStudent:
+            return write_student(
+                run.file(kind), name=f"{name}-{kind.removesuffix('_student')}", learner=learner, pupil=taught.pupil,
+                task=self.read.task, dev=self.read.dev, lessons=taught.lessons, lexical=taught.tower,
+                abstain_accuracy=self.recipe.abstain_accuracy, first_look=self.recipe.first_look,
+                export=self.recipe.export,
+                lineage={
+                    "run": run.path.name, "lessons_file": "lessons.jsonl", "distilled_file": distilled,
+                    "taught": len(trained.lessons), "rounds": len(trained.rounds) - 1,
+                    "best_round": trained.best_round, "seed": self.recipe.seed,
+                    "inputs": run.manifest.get("inputs", {}),
+                },
+            )  # fmt: skip
+
+        student = write("student", learner, taught)
+        shallow = None
+        if self.shallow is not None:
+            again, lessons = self.teach_shallow(run, taught, student, round=trained.best_round)
+            shallow = write("shallow_student", again, lessons, distilled=SHALLOW_DISTILLED)
+        fast = write("fast_student", None, taught._replace(pupil=None)) if taught.tower is not None else None
+        return Students(student, shallow, fast)
+
+    def teach_shallow(
+        self, run: RunFolder, taught: Taught, student: TextStudent, *, round: int
+    ) -> tuple[Learner, Taught]:
+        """The shallow student's learner and lessons: the student's first layers learn what it and the committee say."""
+        assert self.shallow is not None
+        assert isinstance(taught.pupil, TunedPupil)
+        self.announce("shallow", note=f"{self.shallow.layers} layers, learning what the student says too")
+        said = student.by_every_tower(self.read.pool)
+        lessons = shallow_lessons(said, self.read.pool, taught.lessons, round=round)
+        write_lessons(lessons, run.file(SHALLOW_DISTILLED))
+        learner = TunedLearner(
+            self.table, encoder=self.recipe.encoder.base, max_tokens=self.recipe.encoder.max_tokens,
+            settings=self.shallow.tuned, start=first_layers(taught.pupil.network, self.shallow.layers),
         )  # fmt: skip
-        fast = None
-        if taught.tower is not None:
-            fast = write_student(run.file("fast_student"), name=f"{name}-fast", learner=None, pupil=None, **common)
-        return Students(student, fast)
+        return learner, Taught(self.taught_once(run, SHALLOW_PUPIL, learner, lessons), taught.tower, lessons)
 
     def report(
         self, run: RunFolder, students: Students, machine: SelfTraining, trained: SelfTrained, *, command: str
@@ -270,6 +310,8 @@ class Stages:
         self.announce("evaluating", note=f"{len(dev)} dev posts")
         blind = [post.blind() for post in dev]
         judges: dict[str, Sequence[Verdict]] = {"student": students.student.verdicts(blind)}
+        if students.shallow is not None:
+            judges["shallow student"] = students.shallow.verdicts(blind)
         if students.fast is not None:
             judges["fast student"] = students.fast.verdicts(blind)
         judges["gold labels alone (round 0)"] = machine.first_verdicts()
@@ -326,13 +368,16 @@ def check_towers(recipe: LowResource) -> None:
     """Refuse towers that do not go together.
 
     Raises:
-        BadInput: encoders of several views are to be tuned, or a first look has no n-grams or no text alone.
+        BadInput: encoders of several views are to be tuned, a shallow student has no tuned one to come from, or a first
+            look has no n-grams or no text alone.
     """
     if recipe.encoder.views != ("text",) and recipe.encoder.tune:
         raise BadInput(
             f"a student that reads {', '.join(recipe.encoder.views)} has frozen encoders; leave out the tuning, or read "
             "the text alone"
         )
+    if recipe.shallow is not None and not recipe.encoder.tune:
+        raise BadInput("a shallow student has the first layers of a tuned one: tune the encoder, or leave 'shallow' out")
     if recipe.first_look is not None and (not recipe.lexical or recipe.encoder.views != ("text",)):
         raise BadInput(
             "a first look is the n-gram tower's, before an encoder reads the text; it needs 'lexical = true' and the view "

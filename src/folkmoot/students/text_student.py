@@ -81,15 +81,21 @@ class TextStudent:
 
     def probabilities(self, posts: Sequence[Post]) -> NDArray[np.float64]:
         """The calibrated probability of the positive label for each post, [B]."""
-        lexical, look, calibration = self._lexical_logits(posts), self.card.first_look, self.card.calibration
+        lexical, look = self._lexical_logits(posts), self.card.first_look
         if self._runtime is None or look is None or lexical is None:
-            return calibration.of_towers(self._encoded(posts) if self._runtime else None, lexical)
+            return self._by_every_tower(posts, lexical)
         found = look.calibration.of_towers(None, lexical)
         doubtful = np.flatnonzero(~look.is_sure(found))
         if len(doubtful):
-            logits = self._encoded([posts[int(row)] for row in doubtful])
-            found[doubtful] = calibration.of_towers(logits, lexical[doubtful])
+            found[doubtful] = self._by_every_tower([posts[int(row)] for row in doubtful], lexical[doubtful])
         return found
+
+    def by_every_tower(self, posts: Sequence[Post]) -> NDArray[np.float64]:
+        """The probabilities [B] where every tower reads every post, though the first look be sure."""
+        return self._by_every_tower(posts, self._lexical_logits(posts))
+
+    def _by_every_tower(self, posts: Sequence[Post], lexical: NDArray[np.float32] | None) -> NDArray[np.float64]:
+        return self.card.calibration.of_towers(self._encoded(posts) if self._runtime else None, lexical)
 
     def _encoded(self, posts: Sequence[Post]) -> NDArray[np.float32]:
         """The encoder's logits, [B]."""

@@ -138,8 +138,13 @@ def distilled_lessons(
     committee: Committee, pool: Sequence[Post], gold: Sequence[Lesson], settings: DistillationSettings, *, round: int
 ) -> list[Lesson]:
     """The gold lessons, and one for every pool post with the committee's target."""
+    return soft_lessons(committee.targets(settings.sharpness).tolist(), pool, gold, round=round)
+
+
+def soft_lessons(targets: Sequence[float], pool: Sequence[Post], gold: Sequence[Lesson], *, round: int) -> list[Lesson]:
+    """The gold lessons, and one for every pool post with its target: a classifier's probability of the positive label."""
     lessons = list(gold)
-    for post, target in zip(pool, committee.targets(settings.sharpness), strict=True):
+    for post, target in zip(pool, targets, strict=True):
         target = round_digits(target)
         lessons.append(
             Lesson(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -159,7 +160,7 @@ class FrozenPupil:
 
 
 class TunedLearner(TableLearner):
-    """Encoders tuned with their heads, each from the encoder's own weights."""
+    """Encoders tuned with their heads, each from the encoder's own weights, or all from those of `start`."""
 
     is_tuned = True
 
@@ -170,13 +171,14 @@ class TunedLearner(TableLearner):
         encoder: str = "embedded",
         max_tokens: int = 64,
         settings: TunedSettings = TunedSettings(),
+        start: TextClassifier | None = None,
     ) -> None:
         super().__init__(posts, encoder, max_tokens)
-        self.settings = settings
+        self.settings, self.start = settings, start
 
     def fit(self, lessons: Sequence[Lesson], *, loss: PnuSettings, seed: int, on_step: Step | None = None) -> Pupil:
         torch.manual_seed(seed)
-        network = TextClassifier(load_encoder_network(self.base))
+        network = TextClassifier(load_encoder_network(self.base)) if self.start is None else copy.deepcopy(self.start)
         if loss.gamma == 0:  # the loss would not read the unlabelled: they would cost time and thin the batches out
             lessons = [lesson for lesson in lessons if lesson.membership is not Membership.DISAGREED]
         examples = Examples.of(lessons, self.row_of)
@@ -192,11 +194,11 @@ class TunedPupil:
     """A tuned network."""
 
     def __init__(self, learner: TunedLearner, network: TextClassifier) -> None:
-        self._learner, self._network = learner, network
+        self._learner, self.network = learner, network
 
     def logits(self, posts: Sequence[str]) -> NDArray[np.float32]:
         with self._learner.settings.autocast():
-            return network_logits(self._network, [self._learner.ids[row] for row in self._learner.rows(posts)])
+            return network_logits(self.network, [self._learner.ids[row] for row in self._learner.rows(posts)])
 
     def save(self, folder: Path) -> None:
-        self._network.save(folder)
+        self.network.save(folder)

@@ -34,6 +34,8 @@ class TunedSettings(Record):
     warm_up: float = Field(default=0.1, gt=0, lt=1)
     clip_norm: float = Field(default=1.0, gt=0)
     freeze_embeddings: StrictBool = True
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Of every layer; the encoder's own, and 0.1 before the head, by default."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the products; weights and their gradients stay float32. bfloat16 takes half the time where the CPU has it, and
     more time where it has not."""
@@ -78,6 +80,10 @@ def fit_network(
     if settings.freeze_embeddings and hasattr(network.encoder, "embeddings"):
         for parameter in network.encoder.get_submodule("embeddings").parameters():
             parameter.requires_grad_(False)
+    if settings.dropout is not None:
+        for part in network.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = settings.dropout
     trained = [parameter for parameter in network.encoder.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(
         [
