@@ -377,7 +377,9 @@ def check_towers(recipe: LowResource) -> None:
             "the text alone"
         )
     if recipe.shallow is not None and not recipe.encoder.tune:
-        raise BadInput("a shallow student has the first layers of a tuned one: tune the encoder, or leave 'shallow' out")
+        raise BadInput(
+            "a shallow student has the first layers of a tuned one: tune the encoder, or leave 'shallow' out"
+        )
     if recipe.first_look is not None and (not recipe.lexical or recipe.encoder.views != ("text",)):
         raise BadInput(
             "a first look is the n-gram tower's, before an encoder reads the text; it needs 'lexical = true' and the view "
