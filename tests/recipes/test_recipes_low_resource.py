@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from mild_posts import make_posts, write_files
 
+import folkmoot.recipes.low_resource_report as reporting
 import folkmoot.recipes.low_resource_stages as stages
 from folkmoot.formats import write_posts
 from folkmoot.models.scripted import ScriptedModel
@@ -51,15 +52,15 @@ def test_a_finished_run_is_told_again_and_nothing_is_written(
     assert files("run") == before
 
     Path("run/student/card.json").unlink()  # what is gone is made again, to the same bytes
-    kept = stages.write_report
+    kept = reporting.write_report
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stages, "write_report", killed)
+    monkeypatch.setattr(reporting, "write_report", killed)
     tell(*COMMAND, "--json")
     assert not Path("run", FINISHED).exists(), "a kill on the way must not leave it"
-    monkeypatch.setattr(stages, "write_report", kept)
+    monkeypatch.setattr(reporting, "write_report", kept)
     code, again, err = tell(*COMMAND, "--json")
     assert code == 0, err
     assert json.loads(again) == json.loads(first)

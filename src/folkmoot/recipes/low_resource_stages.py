@@ -5,25 +5,23 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from folkmoot.evaluation import compare_judges, evaluate, write_report
-from folkmoot.formats import write_lessons, write_verdicts
+from folkmoot.formats import write_lessons
 from folkmoot.models.chat import ChatModel
-from folkmoot.models.encoder import encoder_depth, encoder_folder
+from folkmoot.models.encoder import encoder_folder
 from folkmoot.models.weights import base_folder
 from folkmoot.panels import RecordedOpinions, build_panel, heard_from
 from folkmoot.recipes.announcing import Announce
 from folkmoot.recipes.low_resource import LowResource, PanelChoice
+from folkmoot.recipes.low_resource_checks import check_depth, check_towers, check_views
 from folkmoot.recipes.low_resource_inputs import Inputs
-from folkmoot.recipes.reporting import flat
+from folkmoot.recipes.low_resource_report import Students, report_run
 from folkmoot.recipes.settings import settings_of
-from folkmoot.records import BadInput, Judge, Lesson, Opinion, Post, Verdict
+from folkmoot.records import BadInput, Judge, Lesson, Post
 from folkmoot.runs import RunFolder
 from folkmoot.runs.atomic import atomic_folder
 from folkmoot.students import TextStudent
-from folkmoot.students.card import StudentCard, View
 from folkmoot.students.lexical import LexicalTower
 from folkmoot.students.text import normalise_text
 from folkmoot.students.views import ViewReader
@@ -38,7 +36,6 @@ from folkmoot.training.distillation import (
 from folkmoot.training.frozen import FrozenSettings
 from folkmoot.training.learner import FrozenLearner, Learner, Pupil, TunedLearner, TunedPupil
 from folkmoot.training.lexical import LexicalTable
-from folkmoot.training.prior import estimate_prior
 from folkmoot.training.seeing import SeeingLearner
 from folkmoot.training.self_training import PanelFor, Round, SelfTrained, SelfTraining, SelfTrainingSettings
 from folkmoot.training.shallow import ShallowSettings, first_layers, shallow_lessons
@@ -59,14 +56,6 @@ class Taught(NamedTuple):
     pupil: Pupil | None
     tower: LexicalTower | None
     lessons: Sequence[Lesson]
-
-
-class Students(NamedTuple):
-    """The students that a run writes."""
-
-    student: TextStudent
-    shallow: TextStudent | None
-    fast: TextStudent | None
 
 
 @dataclass(frozen=True)
@@ -107,11 +96,8 @@ class Stages:
                 encoder_folder(member.base)
         shallow = None if recipe.shallow is None else settings_of(ShallowSettings, recipe.shallow, "shallow")
         check_towers(recipe)
-        if shallow is not None and shallow.layers >= (depth := encoder_depth(recipe.encoder.base)):
-            raise BadInput(
-                f"recipe table 'shallow', field 'layers': {shallow.layers} arrived; the encoder {recipe.encoder.base} has "
-                f"{depth} layers, and fewer are accepted"
-            )
+        if shallow is not None:
+            check_depth(recipe.encoder.base, shallow.layers)
         if rounds.agreement.source is not Source.CLASSIFIER and read.opinions is None and not has_model:
             raise BadInput("a panel needs recorded opinions (--opinions FILE) or a model (--model)")
         if read.opinions is not None and recipe.agents is not None:
@@ -306,126 +292,10 @@ class Stages:
         self, run: RunFolder, students: Students, machine: SelfTraining, trained: SelfTrained, *, command: str
     ) -> dict[str, Any]:
         """The metrics on dev, once the verdicts, the metrics and the report are written."""
-        task, dev, opinions = self.read.task, self.read.dev, self.read.opinions
-        self.announce("evaluating", note=f"{len(dev)} dev posts")
-        blind = [post.blind() for post in dev]
-        judges: dict[str, Sequence[Verdict]] = {"student": students.student.verdicts(blind)}
-        if students.shallow is not None:
-            judges["shallow student"] = students.shallow.verdicts(blind)
-        if students.fast is not None:
-            judges["fast student"] = students.fast.verdicts(blind)
-        judges["gold labels alone (round 0)"] = machine.first_verdicts()
-        write_verdicts(judges["student"], run.file("dev_verdicts.jsonl"))
-        metrics = evaluate(judges["student"], dev, task)
-        side_by_side = compare_judges(judges, dev, task=task)
-        rounds = [r.model_dump(mode="json") for r in trained.rounds]
-        summary: dict[str, Any] = {
-            "dev": metrics.model_dump(mode="json"),
-            "comparison": side_by_side.model_dump(mode="json"),
-            "rounds": rounds,
-            "student": students.student.card.dev,
-            "runtime": students.student.runtime,
-        }
-        if self.recipe.estimate_prior:
-            share = sum(post.label == task.positive for post in self.read.labelled) / len(self.read.labelled)
-            said = students.student.probabilities(self.read.pool)
-            summary["estimated_prior"] = estimate_prior(said, labelled_prior=share)
-        run.write_metrics(summary)
-        write_report(
-            run.file("report.html"),
-            title=self.recipe.title or f"{task.name}: learned from {len(self.read.labelled)} labels",
-            task=task,
-            metrics=metrics,
-            verdicts=judges["student"],
-            gold=dev,
-            opinions=opinions_of_panel(run.file("rounds") / "panel.jsonl") if opinions is None else dict(opinions),
-            posts=self.read.pool,
-            rounds=rounds,
-            comparison=side_by_side,
-            cost=run.ledger.totals().model_dump() if run.file("ledger.sqlite").exists() else None,
-            provenance={"command": command, **flat(run.manifest)},
-            setting=self.setting(students.student),
-        )
-        held: dict[str, Any] = summary["dev"]
-        return held
-
-    def setting(self, student: TextStudent) -> dict[str, str]:
-        """The setting in words, for the report."""
-        read, card = self.read, student.card
-        heard = f", {len(read.opinions)} of them with recorded opinions" if read.opinions is not None else ""
-        how = "tuned" if self.recipe.encoder.tune else "frozen"
-        return {
-            "Gold labels": f"{len(read.labelled)} posts that people labelled",
-            "Pool": f"{len(read.pool)} unlabelled posts{heard}",
-            "Opinions": panel_words(self.recipe.panel, read.opinions),
-            "Student": f"reads {', '.join(card.views)}; {', '.join(card.towers)} on {card.base}, {how}, runs on "
-            f"{student.runtime}{first_look_words(card)}",
-            "Scored on": f"{len(read.dev)} dev posts, which also chose the rounds and the calibration",
-        }
-
-
-def check_towers(recipe: LowResource) -> None:
-    """Refuse towers that do not go together.
-
-    Raises:
-        BadInput: encoders of several views are to be tuned, a shallow student has no tuned one to come from, or a first
-            look has no n-grams or no text alone.
-    """
-    if recipe.encoder.views != ("text",) and recipe.encoder.tune:
-        raise BadInput(
-            f"a student that reads {', '.join(recipe.encoder.views)} has frozen encoders; leave out the tuning, or read "
-            "the text alone"
-        )
-    if recipe.shallow is not None and not recipe.encoder.tune:
-        raise BadInput(
-            "a shallow student has the first layers of a tuned one: tune the encoder, or leave 'shallow' out"
-        )
-    if recipe.first_look is not None and (not recipe.lexical or recipe.encoder.views != ("text",)):
-        raise BadInput(
-            "a first look is the n-gram tower's, before an encoder reads the text; it needs 'lexical = true' and the view "
-            "'text' alone, or leave 'first_look' out"
-        )
-
-
-def check_views(shown: Mapping[str, bool], posts: Sequence[Post], path: Path, views: Sequence[View]) -> None:
-    """Refuse a file of posts of which none shows any of the views.
-
-    Args:
-        shown: whether a post shows one, by its id.
-
-    Raises:
-        BadInput: names the file and the views.
-    """
-    if not any(shown[post.id] for post in posts):
-        raise BadInput(
-            f"{path}: none of the {len(posts)} posts shows the {'views' if len(views) > 1 else 'view'} "
-            f"{', '.join(views)}, so a student that reads nothing else cannot learn. Give posts with media that can be "
-            "read, or add the view text."
-        )
+        self.announce("evaluating", note=f"{len(self.read.dev)} dev posts")
+        return report_run(run, self.recipe, self.read, students, machine, trained, command=command)
 
 
 def panel_options(choice: PanelChoice, classifier: Judge | None) -> dict[str, Any]:
     """The options of the chosen panel: only negotiation hears the classifier, and only where both have a say."""
     return {"classifier": classifier, "preset": choice.preset} if choice.name == "negotiation" else {}
-
-
-def panel_words(choice: PanelChoice, opinions: Mapping[str, Sequence[Opinion]] | None) -> str:
-    """The panel in words, for the report."""
-    if opinions is None:
-        return f"{choice.name} ({choice.preset})"
-    agents = sorted({opinion.agent for said in opinions.values() for opinion in said})
-    return f"recorded opinions of {' and '.join(agents)} (a language model in these roles, not people)"
-
-
-def first_look_words(card: StudentCard) -> str:
-    """What the report says of the posts that the encoder is spared."""
-    share = card.dev.get("first_look_share")
-    return f"; n-grams alone decide the {share:.0%} on which they are sure" if share else ""
-
-
-def opinions_of_panel(path: Path) -> dict[str, Sequence[Opinion]]:
-    """The opinions of a live panel's verdicts, by post."""
-    if not path.exists():
-        return {}
-    verdicts = (Verdict.from_line(line) for line in path.read_text().splitlines() if line)
-    return {verdict.id: verdict.opinions for verdict in verdicts}
