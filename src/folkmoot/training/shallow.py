@@ -24,7 +24,7 @@ class ShallowSettings(Record):
     best.
     """
 
-    layers: int = Field(default=4, gt=0)
+    layers: int = Field(default=3, gt=0)
     tuned: TunedSettings = TunedSettings(batch_size=16, dropout=0.0)
 
 
