@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -24,7 +26,7 @@ TOKENS = torch.tensor([[5, 6, 7, 8]])
 
 
 @pytest.mark.parametrize("kind", ENCODERS)
-def test_the_first_layers_compute_what_they_did(kind: str, tmp_path: pytest.TempPathFactory) -> None:
+def test_the_first_layers_compute_what_they_did(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = TextClassifier(ENCODERS[kind]()).eval()
     shown = network.encoder(TOKENS, attention_mask=torch.ones_like(TOKENS), output_hidden_states=True).hidden_states
