@@ -14,11 +14,14 @@ from mild_posts import make_posts, write_files
 
 import folkmoot.recipes.low_resource_report as reporting
 import folkmoot.recipes.low_resource_stages as stages
-from folkmoot.formats import write_posts
+from folkmoot.formats import read_posts, write_posts
 from folkmoot.models.scripted import ScriptedModel
 from folkmoot.recipes.low_resource import LowResource, read_gammas, rules_of
 from folkmoot.recipes.low_resource_loop import FINISHED, run_low_resource
 from folkmoot.records import BadInput
+from folkmoot.students import Calibration, TextStudent
+from folkmoot.students.card import FirstLook
+from folkmoot.students.text_student import READERS
 
 COMMAND = ("selftrain", "--task", "drinks.toml", "--labelled", "labelled.jsonl", "--pool", "pool.jsonl", "--dev",
            "dev.jsonl", "--opinions", "opinions.jsonl", "--batch", "30", "--committee", "0", "--out", "run")  # fmt: skip
@@ -179,6 +182,7 @@ def test_rules_suit_the_encoder() -> None:
     large = rules_of("folkmoot", encoder="embedded-large", tune=True)
     shipped = tomllib.loads((Path(__file__).parents[2] / "recipes" / "offensive-tuned.toml").read_text())
     shipped["shallow"]["layers"] = large["shallow"]["layers"]  # how many a task needs, dev chose for each
+    shipped["shallow"]["deep_share"] = large["shallow"]["deep_share"]
     assert {
         name: shipped[name] for name in ("rounds", "tuned", "distillation", "shallow", "lexical", "first_look")
     } == large
@@ -215,7 +219,7 @@ SHALLOW = {
     "task": "drinks.toml", "labelled": "labelled.jsonl", "pool": "pool.jsonl", "dev": "dev.jsonl",
     "opinions": "opinions.jsonl", "encoder": {"tune": True, "threads": 1}, "lexical": True,
     "rounds": {"max_rounds": 1, "batch": 20, "agreement": {"source": "panel"}}, "distillation": {"members": 1},
-    "shallow": {"layers": 2},
+    "shallow": {"layers": 2, "deep_share": 0.5},
 }  # fmt: skip
 
 
@@ -242,10 +246,57 @@ def test_a_shallow_student_keeps_the_first_layers_and_is_taught_once(
     assert depths == [6, 2]
     sizes = [(folder / "model.onnx").stat().st_size for folder in (deep, shallow)]
     assert sizes[1] < sizes[0] - 4 * 4 * 1_700_000, "four layers of 1.77 million numbers are gone"
-    assert json.loads(Path(trained.folder, "metrics.json").read_text())["comparison"]["judges"]["shallow student"]
-    code, out, err = tell("trace", "--judge", shallow, "--posts", "dev.jsonl", "--id", "d0", "--json")
+    judges = json.loads(Path(trained.folder, "metrics.json").read_text())["comparison"]["judges"]
+    assert {"student", "student, thorough", "shallow student"} <= judges.keys()
+    for folder in (deep, shallow):
+        code, out, err = tell("trace", "--judge", folder, "--posts", "dev.jsonl", "--id", "d0", "--json")
+        assert code == 0, err
+        told = json.loads(out)
+        assert told["lessons_hash_holds"]
+        assert told["decided_by"] in READERS
+    assert 0 < json.loads((deep / "card.json").read_text())["dev"]["deep_share"] <= 0.5
+    assert "a shallow student decides what it is sure of" in Path(trained.report).read_text()
+
+    distilled = Path(trained.folder, stages.SHALLOW_DISTILLED)
+    distilled.write_text("".join(distilled.read_text().splitlines(keepends=True)[1:]))
+    assert not json.loads(tell("trace", "--judge", deep, "--posts", "dev.jsonl", "--id", "d0", "--json")[1])[
+        "lessons_hash_holds"
+    ]
+
+
+def test_a_thorough_student_reads_every_post_with_all_it_has(tell: Any, here: Path) -> None:
+    code, _, err = tell(*COMMAND, "--first-look", "0")
     assert code == 0, err
-    assert json.loads(out)["lessons_hash_holds"]
+    folder = Path("run/student")
+    student = TextStudent.load(folder)
+    look = FirstLook(calibration=Calibration(scale=0.0, lexical_scale=-1.0), sure_from=0.5)  # always sure, mostly wrong
+    student.card.model_copy(update={"first_look": look}).save(folder)
+    for name, given in (("quick", ()), ("whole", ("--thorough",))):
+        code, _, err = tell("judge", "--judge", folder, "--posts", "dev.jsonl", "--out", f"{name}.jsonl", *given)
+        assert code == 0, err
+    labels = [
+        [json.loads(line)["label"] for line in Path(f"{name}.jsonl").read_text().splitlines()]
+        for name in ("quick", "whole")
+    ]
+    assert labels[0] != labels[1]
+    assert labels[1] == [verdict.label for verdict in student.verdicts(read_posts(Path("dev.jsonl")))]
+    code, _, err = tell("judge", "--judge", folder, "--posts", "dev.jsonl", "--out", "quick.jsonl", "--thorough")
+    assert code == 2, "another judge than the one whose run this is"
+    code, _, err = tell(
+        "judge", "--panel", "direct", "--task", "drinks.toml", "--posts", "dev.jsonl", "--out", "p.jsonl", "--thorough"
+    )
+    assert code == 2
+    assert "--thorough is for a student" in err
+
+
+def test_the_share_for_the_whole_encoder_is_a_share(tell: Any, here: Path) -> None:
+    for given, said in (
+        (("--deep-share", "1.5"), "--deep-share 1.5: more than 0 and less than 1 is accepted"),
+        (("--deep-share", "0.1"), "--deep-share is for a shallow student: add --shallow LAYERS"),
+    ):
+        code, _, err = tell(*COMMAND, *given)
+        assert code == 2
+        assert said in err
 
 
 def test_a_shallow_student_needs_a_deeper_tuned_one(here: Path) -> None:

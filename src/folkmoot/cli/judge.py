@@ -24,6 +24,9 @@ def judge(
         ),
     ] = None,
     opinions: Annotated[Path | None, typer.Option(help="Recorded opinions, in place of a panel's calls.")] = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="All that a student has reads every post: surer, and many times slower.")
+    ] = False,
     task: Annotated[str | None, typer.Option(help="A shipped task or a TOML file; a student knows its own.")] = None,
     model: Annotated[
         str | None, typer.Option(help="embedded (default), transformers:PATH, openai:NAME@URL or replay:RUN.")
@@ -114,7 +117,8 @@ def judge(
 
     given = {"panel": panel, "opinions": opinions, "task": task, "model": model, "preset": preset, "seed": seed,
              "classifier": classifier, "examples": examples, "profiles": profiles, "users": users,
-             "attempts": attempts, "suffices": suffices, "grounder": grounder, "router": router}  # fmt: skip
+             "attempts": attempts, "suffices": suffices, "grounder": grounder, "router": router,
+             "thorough": thorough or None}  # fmt: skip
     world = {"corpus": corpus, "sources": source, "search": search, "as_of": as_of, "allowed": allowed, "gate": gate,
              "allow_undated": allow_undated or None, "snapshot": snapshot, "threshold": threshold, "without": without,
              "captions": captions or None}  # fmt: skip

@@ -36,6 +36,9 @@ def chosen_judge(
         raise BadInput("name exactly one judge: --judge, --panel or --opinions (which may stand in for a --panel)")
     named = find_judge(name) if name else JudgeSpec()
     idle = [field for field in given_ones({**given, **world}) if field not in ("task", "seed")]
+    if named.student is None and "thorough" in idle:
+        raise BadInput("--thorough is for a student, and no student was named; leave that out")
+    idle = [field for field in idle if field != "thorough"]
     if named.student and idle:
         raise BadInput(f"{name} is a student, which takes no {options_of(idle)}; leave that out")
     spec = with_options(named, given, world, price_in, price_out)

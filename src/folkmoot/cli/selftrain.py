@@ -55,6 +55,10 @@ def selftrain(
         int | None,
         typer.Option(min=0, help="Also write a student with so many of the tuned encoder's layers; 0: none."),
     ] = None,
+    deep_share: Annotated[
+        float | None,
+        typer.Option(help="The share of posts, the most doubtful, that goes past it to the whole encoder; 0: all go."),
+    ] = None,
     abstain_accuracy: Annotated[
         float | None, typer.Option(help="Abstain so that the rest is this accurate on dev.")
     ] = None,
@@ -79,6 +83,8 @@ def selftrain(
         raise BadInput(f"--abstain-accuracy {abstain_accuracy:g}: more than 0 and at most 1 is accepted")
     if first_look and not 0.5 < first_look < 1:
         raise BadInput(f"--first-look {first_look:g}: more than 0.5 and less than 1 is accepted, or 0 for none")
+    if deep_share and not 0 < deep_share < 1:
+        raise BadInput(f"--deep-share {deep_share:g}: more than 0 and less than 1 is accepted, or 0 for all posts")
     gammas = read_gammas(gamma_sweep) if gamma_sweep is not None else None
     read = {"--labelled": labelled, "--dev": dev, "--pool": pool, "--opinions": opinions, "--task": task}
     check_output(out, inputs=read, folder=True)
@@ -96,6 +102,10 @@ def selftrain(
         chosen["distillation"] = {**chosen.get("distillation", {}), "members": committee} if committee else None
     if shallow is not None:
         chosen["shallow"] = {**(chosen.get("shallow") or {}), "layers": shallow} if shallow else None
+    if deep_share is not None:
+        if not chosen.get("shallow"):
+            raise BadInput("--deep-share is for a shallow student: add --shallow LAYERS, or leave it out")
+        chosen["shallow"]["deep_share"] = deep_share or None
     chosen["panel"] = {**chosen.get("panel", {}), "name": panel}
     recipe = LowResource.model_validate(
         {

@@ -31,7 +31,8 @@ def trace(
         return
     verdict = result.verdict
     sure = f" {verdict.probability}" if verdict.probability is not None else ""
-    typer.echo(f"{verdict.id}: {verdict.label or verdict.outcome}{sure} by {verdict.judge}")
+    by = f", its {result.decided_by}" if result.decided_by else ""
+    typer.echo(f"{verdict.id}: {verdict.label or verdict.outcome}{sure} by {verdict.judge}{by}")
     typer.echo(f"student {result.student}\n  card {result.card}\n  run {result.run}")
     for name, value in result.inputs.items():
         typer.echo(f"  input {name}: {value}")

@@ -42,6 +42,8 @@ class JudgeSpec(Record):
     """
 
     student: str | None = None
+    thorough: bool = False
+    """Every tower of the student reads every post, whatever its looks would spare it."""
     panel: str | None = None
     opinions: str | None = None
     task: str | None = None
@@ -192,7 +194,7 @@ def build_judge(
     if bool(spec.student) == bool(spec.panel or spec.opinions):
         raise BadInput("name exactly one judge: --judge, --panel or --opinions")
     if spec.student:
-        student = open_student(spec.student)
+        student = open_student(spec.student, thorough=spec.thorough)
         if spec.task and load_task(spec.task).label_names != student.task.label_names:
             raise BadInput(
                 f"the student of {spec.student} was trained for task '{student.task.name}', not '{spec.task}'"
@@ -279,6 +281,8 @@ def configuration_of(spec: JudgeSpec, judge: Judge, model: ChatModel | None = No
     configuration: dict[str, Any] = {
         "verb": "judge", "judge": judge.name, "task": {"name": judge.task.name, "sha256": judge.task.hash}
     }  # fmt: skip
+    if spec.thorough:
+        configuration["thorough"] = True
     if model is not None:
         configuration |= {"model": model.name, "seed": spec.seed}
         if spec.panel and spec.panel.startswith("society"):

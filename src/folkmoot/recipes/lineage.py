@@ -17,6 +17,7 @@ from folkmoot.students import LanguageCard, LanguageStudent, StudentCard, card_f
 from folkmoot.students.card import CARD_FILE
 from folkmoot.students.lexical import LexicalTower, inverse_frequencies, lexical_features
 from folkmoot.students.text import normalise_text
+from folkmoot.students.text_student import READERS
 
 
 class TracedLesson(Record):
@@ -54,6 +55,8 @@ class Trace(Record):
     inputs: dict[str, Any]
     lessons: dict[str, int]
     lessons_hash_holds: bool
+    decided_by: str | None = None
+    """Which of a text student's readers found its probability: n-grams, the shallow student, or every tower."""
     nearest: tuple[TracedLesson, ...] = ()
     nearest_pairs: tuple[TracedPair, ...] = ()
 
@@ -80,6 +83,9 @@ def trace_prediction(student: Path, post: Post, *, nearest: int = 5) -> Trace:
     distilled = run.file(card.lineage.get("distilled_file", "distilled.jsonl"))
     final = read_lessons(distilled) if distilled.exists() else taught
     holds = content_hash([lesson.hash for lesson in final]) == card.lineage.get("lessons")
+    if (shallow := card.lineage.get("second_look")) is not None:
+        told = read_lessons(run.file(shallow["distilled_file"]))
+        holds = holds and content_hash([lesson.hash for lesson in told]) == shallow["lessons"]
     recipe = run.configuration["recipe"]
     texts: dict[str, str] = {}
     for name in ("labelled", "pool"):
@@ -105,6 +111,7 @@ def trace_prediction(student: Path, post: Post, *, nearest: int = 5) -> Trace:
             )
         ),
         lessons_hash_holds=holds,
+        decided_by=READERS[int(judge.read([post.blind()])[1][0])] if "encoder" in card.towers else None,
         nearest=tuple(
             TracedLesson(
                 lesson=by_post[id],

@@ -110,7 +110,7 @@ LARGE_RULES: dict[str, Any] = {
         "members": 1,
         "encoders": [{"base": "embedded", "tuned": {"batch_size": 10, "precision": "bfloat16"}}],
     },
-    "shallow": {"layers": 3, "tuned": {"batch_size": 16, "dropout": 0.0, "precision": "bfloat16"}},
+    "shallow": {"layers": 3, "deep_share": 0.1, "tuned": {"batch_size": 16, "dropout": 0.0, "precision": "bfloat16"}},
 }
 """What the preset `folkmoot` changes where the larger embedded encoder is tuned."""
 

@@ -41,6 +41,9 @@ def report_run(
     task, dev, opinions = read.task, read.dev, read.opinions
     blind = [post.blind() for post in dev]
     judges: dict[str, Sequence[Verdict]] = {"student": students.student.verdicts(blind)}
+    if students.student.card.second_look is not None:
+        thorough = TextStudent.load(run.file("student"), thorough=True)
+        judges["student, thorough"] = thorough.verdicts(blind)
     if students.shallow is not None:
         judges["shallow student"] = students.shallow.verdicts(blind)
     if students.fast is not None:
@@ -91,7 +94,7 @@ def setting_words(recipe: LowResource, read: Inputs, student: TextStudent) -> di
         "Pool": f"{len(read.pool)} unlabelled posts{heard}",
         "Opinions": panel_words(recipe.panel, read.opinions),
         "Student": f"reads {', '.join(card.views)}; {', '.join(card.towers)} on {card.base}, {how}, runs on "
-        f"{student.runtime}{first_look_words(card)}",
+        f"{student.runtime}{look_words(card)}",
         "Scored on": f"{len(read.dev)} dev posts, which also chose the rounds and the calibration",
     }
 
@@ -104,10 +107,13 @@ def panel_words(choice: PanelChoice, opinions: Mapping[str, Sequence[Opinion]] |
     return f"recorded opinions of {' and '.join(agents)} (a language model in these roles, not people)"
 
 
-def first_look_words(card: StudentCard) -> str:
+def look_words(card: StudentCard) -> str:
     """What the report says of the posts that the encoder is spared."""
-    share = card.dev.get("first_look_share")
-    return f"; n-grams alone decide the {share:.0%} on which they are sure" if share else ""
+    first, deep = card.dev.get("first_look_share"), card.dev.get("deep_share")
+    said = f"; n-grams alone decide the {first:.0%} on which they are sure" if first else ""
+    if deep is not None:
+        said += f"; a shallow student decides what it is sure of, and the whole encoder reads {deep:.0%}"
+    return said
 
 
 def opinions_of_panel(path: Path) -> dict[str, Sequence[Opinion]]:

@@ -36,6 +36,7 @@ from folkmoot.training.distillation import (
 from folkmoot.training.frozen import FrozenSettings
 from folkmoot.training.learner import FrozenLearner, Learner, Pupil, TunedLearner, TunedPupil
 from folkmoot.training.lexical import LexicalTable
+from folkmoot.training.second_look import take_second_look
 from folkmoot.training.seeing import SeeingLearner
 from folkmoot.training.self_training import PanelFor, Round, SelfTrained, SelfTraining, SelfTrainingSettings
 from folkmoot.training.shallow import ShallowSettings, first_layers, shallow_lessons
@@ -269,8 +270,20 @@ class Stages:
         if self.shallow is not None:
             again, lessons = self.teach_shallow(run, taught, student, round=trained.best_round)
             shallow = write("shallow_student", again, lessons, distilled=SHALLOW_DISTILLED)
+            student = self.second_look(run, student, shallow)
         fast = write("fast_student", None, taught._replace(pupil=None)) if taught.tower is not None else None
         return Students(student, shallow, fast)
+
+    def second_look(self, run: RunFolder, student: TextStudent, shallow: TextStudent) -> TextStudent:
+        """The student, with the shallow one before its encoder where the recipe has it so."""
+        assert self.shallow is not None
+        if self.shallow.deep_share is None:
+            return student
+        return take_second_look(
+            run.file("student"), run.file("shallow_student"), dev=self.read.dev,
+            deep_share=self.shallow.deep_share, first_look=self.recipe.first_look, abstain_accuracy=self.recipe.abstain_accuracy,
+            lineage={name: shallow.card.lineage[name] for name in ("lessons", "distilled_file")},
+        )  # fmt: skip
 
     def teach_shallow(
         self, run: RunFolder, taught: Taught, student: TextStudent, *, round: int

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from folkmoot.records import BadInput, Record, Task
 
 CARD_FILE = "card.json"
+SHALLOW_FOLDER = "shallow"
 Card = TypeVar("Card", bound=Record)
 
 View = Literal["text", "image", "ocr", "observations"]
@@ -63,18 +64,28 @@ class Calibration(Record):
         return self.probabilities(total)
 
 
-class FirstLook(Record):
-    """The lexical tower reads every post, the encoder only those on which the tower is not sure.
+class Look(Record):
+    """A reader that costs less looks before one that costs more: where its probability of a label is `sure_from` or more,
+    it is the student's."""
 
-    Where the tower's own probability of a label, by `calibration`, is `sure_from` or more, it is the student's.
-    """
-
-    calibration: Calibration
     sure_from: float = Field(ge=0.5, le=1)
 
     def is_sure(self, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Whether the tower's own P(positive) stands, [B]."""
+        """Whether the reader's own P(positive) stands, [B]."""
         return np.asarray(np.maximum(probabilities, 1 - probabilities) >= self.sure_from)
+
+
+class FirstLook(Look):
+    """The lexical tower reads every post, an encoder only those on which the tower, by `calibration`, is not sure."""
+
+    calibration: Calibration
+
+
+class SecondLook(Look):
+    """Of the posts that n-grams leave, the encoder reads only those on which a shallow student is not sure.
+
+    That student, with a card and a calibration of its own, lies in the folder `SHALLOW_FOLDER`.
+    """
 
 
 class StudentCard(Record):
@@ -90,6 +101,7 @@ class StudentCard(Record):
     is_tuned: bool = False
     calibration: Calibration = Calibration()
     first_look: FirstLook | None = None
+    second_look: SecondLook | None = None
     dev: dict[str, Any] = Field(default_factory=dict)
     lineage: dict[str, Any] = Field(default_factory=dict)
     intended_use: str = "Triage and research. A verdict that matters to a person belongs in front of a person."

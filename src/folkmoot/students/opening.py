@@ -19,8 +19,11 @@ def card_file(folder: Path | str) -> Path | None:
     return next((path for name in CARD_FILES if (path := Path(folder) / name).is_file()), None)
 
 
-def open_student(folder: Path | str) -> Student:
+def open_student(folder: Path | str, *, thorough: bool = False) -> Student:
     """The student of a folder: a text classifier, or a language model.
+
+    Args:
+        thorough: as for `TextStudent.load`.
 
     Raises:
         BadInput: the folder is no student's.
@@ -29,14 +32,16 @@ def open_student(folder: Path | str) -> Student:
     card = card_file(folder)
     if card is None:
         raise BadInput(f"{folder} is no student's folder: it has neither {' nor '.join(CARD_FILES)}")
-    return open_encoder_student(Path(folder)) if card.name == CARD_FILE else LanguageStudent.load(folder)
+    if card.name == CARD_FILE:
+        return open_encoder_student(Path(folder), thorough=thorough)
+    return LanguageStudent.load(folder)
 
 
-def open_encoder_student(folder: Path, *, runtime: str | None = None) -> TextStudent:
+def open_encoder_student(folder: Path, *, runtime: str | None = None, thorough: bool = False) -> TextStudent:
     """The classifier of a folder, whichever views it reads.
 
     Args:
-        runtime: as for `TextStudent.load`.
+        runtime, thorough: as for `TextStudent.load`.
 
     Raises:
         BadInput: the folder is no such student's.
@@ -46,4 +51,4 @@ def open_encoder_student(folder: Path, *, runtime: str | None = None) -> TextStu
         from folkmoot.students.seeing import SeeingStudent
 
         return SeeingStudent.load(folder, runtime=runtime)
-    return TextStudent.load(folder, runtime=runtime)
+    return TextStudent.load(folder, runtime=runtime, thorough=thorough)

@@ -28,7 +28,7 @@ class SeeingStudent(TextStudent):
         self.reader, self.head = reader, head
 
     @classmethod
-    def load(cls, folder: Path | str, *, runtime: str | None = None) -> SeeingStudent:
+    def load(cls, folder: Path | str, *, runtime: str | None = None, thorough: bool = False) -> SeeingStudent:
         """The student of a folder.
 
         Raises:

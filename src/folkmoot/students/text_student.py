@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from folkmoot.models.tokens import encode_texts, load_tokenizer
 from folkmoot.records import CallPlan, Outcome, Post, Task, Verdict
-from folkmoot.students.card import StudentCard
+from folkmoot.students.card import SHALLOW_FOLDER, Look, StudentCard
 from folkmoot.students.lexical import LexicalTower
 from folkmoot.students.runtimes import Runtime, load_runtime
 from folkmoot.students.text import normalise_text
@@ -23,11 +23,15 @@ MICRO_BATCH_POSTS = 512
 PROBABILITY_DIGITS = 4
 """What a probability is worth writing down; runtimes differ beyond it."""
 
+READERS = ("n-grams", "shallow student", "every tower")
+"""Who may decide a post, the cheapest first."""
+
 
 class TextStudent:
     """Judges posts by their text. Posts awaited at the same time share a batch; each still gets its own verdict.
 
-    Two towers may read a text, each optional: an encoder, and a lexical one of n-gram weights.
+    Two towers may read a text, each optional: an encoder, and a lexical one of n-gram weights. Where the card says so, the
+    lexical tower looks first and a shallow student second, and every tower reads only what these leave in doubt.
     """
 
     def __init__(
@@ -37,18 +41,20 @@ class TextStudent:
         tokenizer: object | None = None,
         runtime: Runtime | None = None,
         lexical: LexicalTower | None = None,
+        shallow: TextStudent | None = None,
     ) -> None:
         self.card = card
-        self._tokenizer, self._runtime, self._lexical = tokenizer, runtime, lexical
+        self._tokenizer, self._runtime, self._lexical, self._shallow = tokenizer, runtime, lexical, shallow
         self._waiting: list[tuple[Post, asyncio.Future[Verdict]]] = []
         self._busy: asyncio.Task[None] | None = None
 
     @classmethod
-    def load(cls, folder: Path | str, *, runtime: str | None = None) -> TextStudent:
+    def load(cls, folder: Path | str, *, runtime: str | None = None, thorough: bool = False) -> TextStudent:
         """The student of a folder.
 
         Args:
             runtime: `torch` or the name of an ONNX file in the folder; the fastest available by default.
+            thorough: every tower reads every post, whatever a first or a second look would spare it.
 
         Raises:
             BadInput: the folder is no student's.
@@ -61,7 +67,12 @@ class TextStudent:
             tokenizer = load_tokenizer(folder, max_tokens=card.max_tokens)
             logits_from = load_runtime(folder, prefer=runtime)
         lexical = LexicalTower.load(folder) if "lexical" in card.towers else None
-        return cls(card, tokenizer=tokenizer, runtime=logits_from, lexical=lexical)
+        if thorough:
+            card = card.model_copy(update={"first_look": None, "second_look": None})
+        shallow = None
+        if card.second_look is not None:
+            shallow = TextStudent.load(folder / SHALLOW_FOLDER, runtime="torch" if runtime == "torch" else None)
+        return cls(card, tokenizer=tokenizer, runtime=logits_from, lexical=lexical, shallow=shallow)
 
     @property
     def name(self) -> str:
@@ -81,14 +92,30 @@ class TextStudent:
 
     def probabilities(self, posts: Sequence[Post]) -> NDArray[np.float64]:
         """The calibrated probability of the positive label for each post, [B]."""
-        lexical, look = self._lexical_logits(posts), self.card.first_look
-        if self._runtime is None or look is None or lexical is None:
-            return self._by_every_tower(posts, lexical)
-        found = look.calibration.of_towers(None, lexical)
-        doubtful = np.flatnonzero(~look.is_sure(found))
-        if len(doubtful):
-            found[doubtful] = self._by_every_tower([posts[int(row)] for row in doubtful], lexical[doubtful])
-        return found
+        return self.read(posts)[0]
+
+    def read(self, posts: Sequence[Post]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """The calibrated probability of the positive label for each post, and which of `READERS` it is from, [B] each."""
+        lexical, first, second = self._lexical_logits(posts), self.card.first_look, self.card.second_look
+        found, reader = np.zeros(len(posts)), np.full(len(posts), len(READERS) - 1)
+        left = np.arange(len(posts))
+
+        def look(by: int, look: Look, said: NDArray[np.float64]) -> NDArray[np.intp]:
+            """The rows of `left` on which the reader is not sure; the others' are found."""
+            sure = look.is_sure(said)
+            found[left[sure]], reader[left[sure]] = said[sure], by
+            return left[~sure]
+
+        def rows() -> tuple[list[Post], NDArray[np.float32] | None]:
+            return [posts[int(row)] for row in left], None if lexical is None else lexical[left]
+
+        if self._runtime is not None and first is not None and lexical is not None:
+            left = look(0, first, first.calibration.of_towers(None, lexical))
+        if self._shallow is not None and second is not None and len(left):
+            left = look(1, second, self._shallow._by_every_tower(*rows()))
+        if len(left):
+            found[left] = self._by_every_tower(*rows())
+        return found, reader
 
     def by_every_tower(self, posts: Sequence[Post]) -> NDArray[np.float64]:
         """The probabilities [B] where every tower reads every post, though the first look be sure."""

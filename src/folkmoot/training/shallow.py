@@ -25,6 +25,9 @@ class ShallowSettings(Record):
     """
 
     layers: int = Field(default=3, gt=0)
+    deep_share: float | None = Field(default=None, gt=0, lt=1)
+    """The share of dev posts that the student's whole encoder reads: those on which neither the n-grams nor the
+    shallow student is sure. None lets it read every post on which the n-grams are not."""
     tuned: TunedSettings = TunedSettings(batch_size=16, dropout=0.0)
 
 

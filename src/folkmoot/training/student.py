@@ -155,7 +155,7 @@ def model_card(card: StudentCard) -> str:
             "",
             f"- Base: {card.base}; reads: {', '.join(card.views)}; towers: {', '.join(card.towers)}; {'tuned' if card.is_tuned else 'frozen'} encoder.",
             f"- Dev: macro-F1 {card.dev['macro_f1']:.4f} on {card.dev['n']} posts (also used to calibrate).",
-            *first_look_lines(card),
+            *look_lines(card),
             f"- Intended use: {card.intended_use}",
             f"- Limits: {card.limits}",
             "",
@@ -167,11 +167,18 @@ def model_card(card: StudentCard) -> str:
     )
 
 
-def first_look_lines(card: StudentCard) -> list[str]:
-    """The model card's line on which posts the encoder is spared."""
-    if card.first_look is None:
-        return []
-    return [
-        f"- The n-gram tower reads every post and decides those where it is sure ({card.first_look.sure_from:.4f} or more; "
-        f"{card.dev['first_look_share']:.0%} of dev); the encoder reads the others."
-    ]
+def look_lines(card: StudentCard) -> list[str]:
+    """The model card's lines on which posts the encoder is spared."""
+    lines = []
+    if card.first_look is not None:
+        lines.append(
+            f"- The n-gram tower reads every post and decides those where it is sure ({card.first_look.sure_from:.4f} or "
+            f"more; {card.dev['first_look_share']:.0%} of dev); the encoder reads the others."
+        )
+    if card.second_look is not None and "deep_share" in card.dev:
+        lines.append(
+            f"- Of these, a shallow student decides those where it is sure ({card.second_look.sure_from:.4f} or more); the "
+            f"whole encoder reads the rest, {card.dev['deep_share']:.0%} of dev. Where it reads every post: macro-F1 "
+            f"{card.dev['thorough_macro_f1']:.4f}."
+        )
+    return lines
