@@ -20,7 +20,14 @@ from mild_posts import TASK, make_posts
 from folkmoot.records import BadInput, Judge, Outcome, Post, Verdict
 from folkmoot.students import Calibration, StudentCard, TextStudent
 from folkmoot.students.card import FirstLook
-from folkmoot.students.lexical import LexicalTower, inverse_frequencies, lexical_features, ngrams
+from folkmoot.students.lexical import (
+    LexicalTower,
+    counted_together,
+    hashed_counts,
+    inverse_frequencies,
+    lexical_features,
+    ngrams,
+)
 from folkmoot.students.text import normalise_text
 from folkmoot.supervision import gold_lessons
 from folkmoot.training.distillation import fit_lexical, fit_student
@@ -235,6 +242,32 @@ def test_any_text_has_finite_features_of_length_one_a_kind(text: str) -> None:
     assert np.isfinite(values).all()
     words, runs = ngrams(normal)
     assert float((values**2).sum()) == pytest.approx(bool(words) + bool(runs), abs=1e-4)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.text(max_size=40), max_size=5))
+def test_many_texts_are_counted_as_one_by_one(texts: list[str]) -> None:
+    expected = {
+        (position, kind, int(bucket)): count
+        for position, text in enumerate(texts)
+        for kind, (buckets, counts) in enumerate(hashed_counts(text))
+        for bucket, count in zip(buckets, counts, strict=True)
+    }
+    owner, kind, bucket, count = counted_together(texts)
+    keys = zip(owner.tolist(), kind.tolist(), bucket.tolist(), strict=True)
+    found = dict(zip(keys, (1 + np.log(count)).tolist(), strict=True))
+    assert found == pytest.approx(expected)
+
+
+def test_a_tower_reads_a_text_alone_as_among_others() -> None:
+    texts = [post.text for post in TAUGHT] * 10 + ["", "naïve café ☕ 𝕏", "\ud800 lone"]
+    table = LexicalTable([post.text for post in TAUGHT])
+    tower = table.fit(list(range(60)), np.array([float(post.label == "tea") for post in TAUGHT]))
+    together = tower.logits(texts)
+    assert np.array_equal(together, np.array([tower.logits([text])[0] for text in texts]))
+    slow = [float(np.dot(tower.weights[b], v)) + tower.bias for b, v in (lexical_features(t, tower.idf) for t in texts)]
+    assert together == pytest.approx(slow, abs=1e-5)
+    assert len(tower.logits([])) == 0
 
 
 def test_a_saved_tower_says_the_same(tmp_path: Path) -> None:

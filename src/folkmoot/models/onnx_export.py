@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from folkmoot.models.onnx_session import cpu_session
+from folkmoot.models.onnx_scales import activations
 from folkmoot.records import MissingExtra
 
 NOISE_LIMIT = 0.12
@@ -57,20 +56,11 @@ def noisy_products(
     """
     import onnx
 
-    model = onnx.load(str(source))
-    weights = {array.name for array in model.graph.initializer}
-    products = [node for node in model.graph.node if node.op_type in ("MatMul", "Gemm") and node.input[1] in weights]
-    shown = {value.name for value in model.graph.output}
-    for name in dict.fromkeys(node.input[0] for node in products):
-        if name not in shown:
-            model.graph.output.append(onnx.ValueInfoProto(name=name))
-    with tempfile.TemporaryDirectory() as scratch:
-        onnx.save(model, f"{scratch}/shown.onnx")
-        session = cpu_session(Path(scratch) / "shown.onnx", what="Quantizing an encoder", extra="train")
-    names = [value.name for value in session.get_outputs()]
+    graph = onnx.load(str(source)).graph
+    weights = {array.name for array in graph.initializer}
+    products = [node for node in graph.node if node.op_type in ("MatMul", "Gemm") and node.input[1] in weights]
     noise: dict[str, list[float]] = {node.name: [] for node in products}
-    for feed in feeds:
-        found = dict(zip(names, session.run(None, dict(feed)), strict=True))
+    for found in activations(source, [node.input[0] for node in products], feeds):
         for node in products:
             noise[node.name].append(rounding_noise(found[node.input[0]]))
     return [name for name, seen in noise.items() if seen and float(np.mean(seen)) > limit]

@@ -48,6 +48,16 @@ def batches_by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
         yield order[start : start + size]
 
 
+def equal_lengths(ids: TokenIds, size: int) -> Iterator[list[int]]:
+    """Positions in batches of at most `size` whose texts have equally many tokens, the longest first."""
+    by_length: dict[int, list[int]] = {}
+    for position, row in enumerate(ids):
+        by_length.setdefault(len(row), []).append(position)
+    for length in sorted(by_length, reverse=True):
+        held = by_length[length]
+        yield from (held[start : start + size] for start in range(0, len(held), size))
+
+
 def feed(row: Sequence[int]) -> dict[str, NDArray[np.int64]]:
     """One text's token ids as the input of an ONNX encoder, [1, T] each."""
     tokens, mask = pad([row])

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from folkmoot.models.onnx_export import noisy_products, quantize
+from folkmoot.models.onnx_scales import fix_scales
 from folkmoot.models.tokens import TokenIds, feed
 from folkmoot.records import BadInput, MissingExtra, Record
 from folkmoot.students.network import TextClassifier
@@ -19,9 +20,11 @@ from folkmoot.students.runtimes import OnnxRuntime
 OPSET = 17
 NOISE_POSTS = 32
 """Dev posts on which is seen what 8 bits cost. Chosen."""
+SCALE_POSTS = 128
+"""Dev posts on which the scales of activations are fitted. Chosen."""
 LOGIT_ERROR = 0.06
-"""By how much 8 bits may move a logit in the mean, with every product in them, before the noisy ones stay in float32: a student
-of few layers adds up little noise, and a product in float32 takes three times as long. Chosen; docs/log.md."""
+"""By how much 8 bits may move a logit in the mean, with every product in them and fixed scales, before each post has its own
+scales and the noisy products stay in float32: a student of few layers adds up little noise. Chosen; docs/log.md."""
 WORST_LOSS = 0.003
 """How much dev macro-F1 the int8 model may lose before it is thrown away: 0.3 points."""
 
@@ -29,13 +32,15 @@ WORST_LOSS = 0.003
 class Export(Record):
     """What was written. `int8_macro_f1` is None where no dev posts were given to check it on.
 
-    `float_products` are the int8 model's products that stayed in float32.
+    `fixed_scales` says that the int8 model's activations have the same scales for every post, so that posts share batches;
+    `float_products` are its products that stayed in float32.
     """
 
     files: tuple[str, ...]
     int8_kept: bool
     float_macro_f1: float | None = None
     int8_macro_f1: float | None = None
+    fixed_scales: bool = False
     float_products: tuple[str, ...] = ()
 
 
@@ -93,11 +98,11 @@ def export_student(
         return Export(files=(plain.name,), int8_kept=False)
     exact = OnnxRuntime(plain).logits(dev_ids)
     quantize(plain, small)
+    fix_scales(plain, small, [feed(row) for row in dev_ids[:SCALE_POSTS]])
     rounded = OnnxRuntime(small).logits(dev_ids)
-    kept_exact: list[str] = []
-    if float(np.abs(rounded - exact).mean()) > LOGIT_ERROR:
+    fixed, kept_exact = float(np.abs(rounded - exact).mean()) <= LOGIT_ERROR, list[str]()
+    if not fixed:
         kept_exact = noisy_products(plain, [feed(row) for row in dev_ids[:NOISE_POSTS]])
-    if kept_exact:
         quantize(plain, small, but=kept_exact)
         rounded = OnnxRuntime(small).logits(dev_ids)
     # The encoder's own decision boundary is where its logit is 0: the same rule for both models.
@@ -110,5 +115,6 @@ def export_student(
         int8_kept=kept,
         float_macro_f1=float_score,
         int8_macro_f1=int8_score,
+        fixed_scales=kept and fixed,
         float_products=tuple(kept_exact),
     )
