@@ -3,6 +3,7 @@
     python benchmarks/student_speed.py --posts data/hsol/pool.jsonl runs/demo/student runs/demo/fast_student
 
 Each student judges the same posts `--repeats` times, in turn with the others; median, minimum and maximum are printed.
+With `--thorough` each also does so with every post read by all that it has.
 sentence-transformers, where it is installed, only encodes the texts (all-MiniLM-L6-v2, its default batches of 32).
 """
 
@@ -36,13 +37,16 @@ def main() -> None:
     parser.add_argument("--posts", type=Path, required=True)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--thorough", action="store_true")
     given = parser.parse_args()
     posts = [post.blind() for post in read_posts(given.posts)][: given.count]
     texts = [post.text for post in posts]
     judges: dict[str, Callable[[], object]] = {}
     for folder in given.students:
-        student = TextStudent.load(folder)
-        judges[f"{folder} ({student.runtime})"] = lambda student=student: student.verdicts(posts)  # type: ignore[misc]
+        for thorough in (False, True)[: 1 + given.thorough]:
+            student = TextStudent.load(folder, thorough=thorough)
+            name = f"{folder}{', thorough' if thorough else ''} ({student.runtime})"
+            judges[name] = lambda student=student: student.verdicts(posts)  # type: ignore[misc]
     peer = sentence_transformer()
     if peer is None:
         print("sentence-transformers is not installed, so it does not run beside: pip install sentence-transformers")

@@ -238,6 +238,7 @@ def test_a_shallow_student_keeps_the_first_layers_and_is_taught_once(
     assert (here / "run" / stages.SHALLOW_PUPIL).is_dir()
     monkeypatch.setattr(stages.Stages, "report", kept)
     monkeypatch.setattr(stages, "fit_student", stopped)
+    monkeypatch.setattr(stages, "shallow_lessons", stopped)
     trained = asyncio.run(run_low_resource(recipe, here / "run"))
     assert not (here / "run" / stages.SHALLOW_PUPIL).exists(), "a finished run keeps no second copy"
 

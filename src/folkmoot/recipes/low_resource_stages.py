@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from folkmoot.formats import write_lessons
+from folkmoot.formats import read_lessons, write_lessons
 from folkmoot.models.chat import ChatModel
 from folkmoot.models.encoder import encoder_folder
 from folkmoot.models.weights import base_folder
@@ -292,9 +292,12 @@ class Stages:
         assert self.shallow is not None
         assert isinstance(taught.pupil, TunedPupil)
         self.announce("shallow", note=f"{self.shallow.layers} layers, learning what the student says too")
-        said = student.by_every_tower(self.read.pool)
-        lessons = shallow_lessons(said, self.read.pool, taught.lessons, round=round)
-        write_lessons(lessons, run.file(SHALLOW_DISTILLED))
+        if (kept := run.file(SHALLOW_DISTILLED)).exists():  # of a run that was killed after minutes of reading the pool
+            lessons = read_lessons(kept)
+        else:
+            said = student.by_every_tower(self.read.pool)
+            lessons = shallow_lessons(said, self.read.pool, taught.lessons, round=round)
+            write_lessons(lessons, kept)
         learner = TunedLearner(
             self.table, encoder=self.recipe.encoder.base, max_tokens=self.recipe.encoder.max_tokens,
             settings=self.shallow.tuned, start=first_layers(taught.pupil.network, self.shallow.layers),
