@@ -35,14 +35,14 @@ def test_products_stay_in_float32_only_where_the_logit_moves(folder: Path, monke
     gold = np.array([seed % 2 == 0 for seed in range(len(DEV))])
     monkeypatch.setattr(export, "noisy_products", lambda path, feeds: [noisy])
     monkeypatch.setattr(export, "WORST_LOSS", 1.0)
-    monkeypatch.setattr(export, "LOGIT_ERROR", 10.0)
+    monkeypatch.setattr(export, "WORSE_LOG_LOSS", 10.0)
     whole = export.export_student(folder, dev_ids=DEV, dev_gold=gold)
     assert whole.int8_kept
     assert whole.fixed_scales
     assert whole.float_products == ()
     assert export.OnnxRuntime(folder / "model.int8.onnx").shares_batches
     small = (folder / "model.int8.onnx").stat().st_size
-    monkeypatch.setattr(export, "LOGIT_ERROR", 0.0)
+    monkeypatch.setattr(export, "WORSE_LOG_LOSS", -1.0)
     careful = export.export_student(folder, dev_ids=DEV, dev_gold=gold)
     assert careful.float_products == (noisy,)
     assert not careful.fixed_scales
