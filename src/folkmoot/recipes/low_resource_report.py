@@ -43,7 +43,7 @@ def report_run(
     judges: dict[str, Sequence[Verdict]] = {"student": students.student.verdicts(blind)}
     if students.student.card.second_look is not None:
         thorough = TextStudent.load(run.file("student"), thorough=True)
-        judges["student, thorough"] = thorough.verdicts(blind)
+        judges["thorough student"] = thorough.verdicts(blind)
     if students.shallow is not None:
         judges["shallow student"] = students.shallow.verdicts(blind)
     if students.fast is not None:
