@@ -35,10 +35,9 @@ def chosen_judge(
     if (name is not None) == (given["panel"] is not None or given["opinions"] is not None):
         raise BadInput("name exactly one judge: --judge, --panel or --opinions (which may stand in for a --panel)")
     named = find_judge(name) if name else JudgeSpec()
-    idle = [field for field in given_ones({**given, **world}) if field not in ("task", "seed")]
-    if named.student is None and "thorough" in idle:
+    if named.student is None and given["thorough"]:
         raise BadInput("--thorough is for a student, and no student was named; leave that out")
-    idle = [field for field in idle if field != "thorough"]
+    idle = [field for field in given_ones({**given, **world}) if field not in ("task", "seed", "thorough")]
     if named.student and idle:
         raise BadInput(f"{name} is a student, which takes no {options_of(idle)}; leave that out")
     spec = with_options(named, given, world, price_in, price_out)

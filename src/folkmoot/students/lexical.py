@@ -42,17 +42,21 @@ def ngrams(text: str) -> tuple[list[str], list[str]]:
         >>> ngrams("on")[1]
         [' o', 'on', 'n ', ' on', 'on ', ' on ']
     """
-    words = [word.strip(STRIPPED) for word in text.lower().split()]
-    words = [word for word in words if word]
-    pairs = [f"{first} {second}" for first, second in pairwise(words)]
+    split = text.lower().split()
     runs = []
-    for word in text.lower().split():
+    for word in split:
         padded = f" {word} "
         for size in CHARACTERS:
             if size > len(padded):
                 break
             runs += [padded[at : at + size] for at in range(len(padded) - size + 1)]
-    return words + pairs, runs
+    return word_grams(split), runs
+
+
+def word_grams(split: Sequence[str]) -> list[str]:
+    """A text's words without their punctuation, and the pairs of them."""
+    words = [word for word in (word.strip(STRIPPED) for word in split) if word]
+    return words + [f"{first} {second}" for first, second in pairwise(words)]
 
 
 def hashed_counts(text: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -106,11 +110,9 @@ def counted_together(
         split = text.lower().split()
         padded += [f" {word} " for word in split]
         owners += [position] * len(split)
-        words = [word for word in (word.strip(STRIPPED) for word in split) if word]
-        grams = words + [f"{first} {second}" for first, second in pairwise(words)]
         keys += [
             2 * position * BUCKETS + (zlib.crc32(gram.encode("utf-8", "replace"), WORD_SEED) & (BUCKETS - 1))
-            for gram in grams
+            for gram in word_grams(split)
         ]
     codes = np.frombuffer("".join(padded).encode("utf-32-le", "replace"), dtype=np.uint32)
     sizes = np.array([len(word) for word in padded], dtype=np.int64)

@@ -100,7 +100,7 @@ class TextStudent:
         found, reader = np.zeros(len(posts)), np.full(len(posts), len(READERS) - 1)
         left = np.arange(len(posts))
 
-        def look(by: int, look: Look, said: NDArray[np.float64]) -> NDArray[np.intp]:
+        def settle(by: int, look: Look, said: NDArray[np.float64]) -> NDArray[np.intp]:
             """The rows of `left` on which the reader is not sure; the others' are found."""
             sure = look.is_sure(said)
             found[left[sure]], reader[left[sure]] = said[sure], by
@@ -110,9 +110,9 @@ class TextStudent:
             return [posts[int(row)] for row in left], None if lexical is None else lexical[left]
 
         if self._runtime is not None and first is not None and lexical is not None:
-            left = look(0, first, first.calibration.of_towers(None, lexical))
+            left = settle(0, first, first.calibration.of_towers(None, lexical))
         if self._shallow is not None and second is not None and len(left):
-            left = look(1, second, self._shallow._by_every_tower(*rows()))
+            left = settle(1, second, self._shallow._by_every_tower(*rows()))
         if len(left):
             found[left] = self._by_every_tower(*rows())
         return found, reader

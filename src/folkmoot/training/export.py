@@ -115,13 +115,15 @@ def export_student(
         quantize(plain, small, but=noisy)
 
     # The fastest first. Where no product is noisy, nothing nearer than the first two is to be had in 8 bits.
-    bound = LOGIT_ERROR if noisy else np.inf
-    for make, worst in ((fixed, bound), (whole, bound), (careful, np.inf)):
+    ways = (
+        [(fixed, LOGIT_ERROR), (whole, LOGIT_ERROR), (careful, np.inf)] if noisy else [(fixed, np.inf), (whole, np.inf)]
+    )
+    for make, worst in ways:
         make()
         rounded = OnnxRuntime(small).logits(dev_ids)
         int8_score = band_score(rounded, dev_gold)
         kept = int8_score >= float_score - WORST_LOSS and float(np.abs(rounded - exact).mean()) <= worst
-        if kept or (make is whole and not noisy):
+        if kept:
             break
     if not kept:
         small.unlink()

@@ -78,10 +78,11 @@ def take_second_look(
             shutil.copyfile(path, draft / path.name)
     looking = card.model_copy(update={"first_look": first, "second_look": second})
     looking.save(folder)
-    found, by = TextStudent.load(folder).read(dev)
+    student = TextStudent.load(folder)
+    found, by = student.read(dev)
     margin = choose_abstention(found, gold, accuracy=abstain_accuracy) if abstain_accuracy else 0.0
     shares = {name: round(float((by == place).mean()), 4) for place, name in enumerate(READERS)}
-    finished = looking.model_copy(
+    student.card = looking.model_copy(
         update={
             "calibration": card.calibration.model_copy(update={"abstain_within": margin}),
             "dev": {
@@ -95,9 +96,9 @@ def take_second_look(
             "lineage": {**card.lineage, "second_look": dict(lineage or {})},
         }
     )
-    finished.save(folder)
-    write_atomically(folder / "README.md", model_card(finished))
-    return TextStudent.load(folder)
+    student.card.save(folder)
+    write_atomically(folder / "README.md", model_card(student.card))
+    return student
 
 
 def by_n_grams(folder: Path, look: FirstLook, posts: Sequence[Post]) -> NDArray[np.float64]:
