@@ -7,55 +7,38 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
+from small_graphs import WIDTH, Feeds, random_feeds, run, save_two_products
 
 from folkmoot.models.onnx_export import noisy_products, quantize, rounding_noise
-from folkmoot.models.onnx_session import cpu_session
-
-WIDTH = 32
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """x -> even (a product) -> times a vector with one large entry -> uneven (a product)."""
-    dice = np.random.default_rng(0)
-    rows = [dice.normal(size=(WIDTH, WIDTH)).astype(np.float32) / WIDTH**0.5 for _ in range(2)]
     outlier = np.ones(WIDTH, dtype=np.float32)
     outlier[3] = 100.0
-    graph = helper.make_graph(
-        [
-            helper.make_node("MatMul", ["x", "first"], ["a"], name="even"),
-            helper.make_node("Mul", ["a", "outlier"], ["b"], name="scaled"),
-            helper.make_node("MatMul", ["b", "second"], ["y"], name="uneven"),
-        ],
-        "two products",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", WIDTH])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", WIDTH])],
-        [
-            numpy_helper.from_array(rows[0], "first"),
-            numpy_helper.from_array(rows[1], "second"),
-            numpy_helper.from_array(outlier, "outlier"),
-        ],
-    )
-    path = tmp_path / "model.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
-    return path
+    nodes = [
+        helper.make_node("MatMul", ["x", "first"], ["a"], name="even"),
+        helper.make_node("Mul", ["a", "outlier"], ["b"], name="scaled"),
+        helper.make_node("MatMul", ["b", "second"], ["y"], name="uneven"),
+    ]
+    return save_two_products(tmp_path / "model.onnx", nodes, outlier=outlier)
 
 
 @pytest.fixture
-def feeds() -> list[dict[str, np.ndarray]]:
-    dice = np.random.default_rng(1)
-    return [{"x": dice.normal(size=(9, WIDTH)).astype(np.float32)} for _ in range(4)]
+def feeds() -> Feeds:
+    return random_feeds(4)
 
 
-def test_a_product_with_an_outlier_in_its_input_is_named(model: Path, feeds: list[dict[str, np.ndarray]]) -> None:
+def test_a_product_with_an_outlier_in_its_input_is_named(model: Path, feeds: Feeds) -> None:
     assert noisy_products(model, feeds, limit=0.01) == ["uneven"]
     assert noisy_products(model, feeds, limit=1.0) == []
     assert noisy_products(model, feeds, limit=0.0) == ["even", "uneven"]
     assert noisy_products(model, [], limit=0.0) == [], "without a trial nothing is known"
 
 
-def test_what_is_named_stays_exact(model: Path, feeds: list[dict[str, np.ndarray]], tmp_path: Path) -> None:
+def test_what_is_named_stays_exact(model: Path, feeds: Feeds, tmp_path: Path) -> None:
     def kinds(path: Path) -> list[str]:
         return sorted(node.op_type for node in onnx.load(str(path)).graph.node if "MatMul" in node.op_type)
 
@@ -64,12 +47,9 @@ def test_what_is_named_stays_exact(model: Path, feeds: list[dict[str, np.ndarray
     assert kinds(tmp_path / "all.onnx") == ["MatMulInteger", "MatMulInteger"]
     assert kinds(tmp_path / "some.onnx") == ["MatMul", "MatMulInteger"]
 
-    def run(path: Path) -> np.ndarray:
-        found: np.ndarray = cpu_session(path, what="a test", extra="train").run(None, feeds[0])[0]
-        return found
-
-    exact = run(model)
-    off = [float(np.abs(run(tmp_path / name) - exact).mean()) for name in ("all.onnx", "some.onnx")]
+    rows = feeds[0]["x"]
+    exact = run(model, rows)
+    off = [float(np.abs(run(tmp_path / name, rows) - exact).mean()) for name in ("all.onnx", "some.onnx")]
     assert off[1] < off[0]
 
 

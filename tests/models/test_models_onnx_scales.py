@@ -7,55 +7,33 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
+from small_graphs import WIDTH, Feeds, random_feeds, run, save_two_products
 
 from folkmoot.models.onnx_export import quantize
 from folkmoot.models.onnx_scales import FIXED_SCALES, RANGE_QUANTILE, activation_ranges, fix_scales
 from folkmoot.models.onnx_session import cpu_session
 
-WIDTH = 32
-
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """x -> a product with a bias -> a rectifier -> a product without."""
-    dice = np.random.default_rng(0)
-    rows = [dice.normal(size=(WIDTH, WIDTH)).astype(np.float32) / WIDTH**0.5 for _ in range(2)]
-    graph = helper.make_graph(
-        [
-            helper.make_node("MatMul", ["x", "first"], ["a"], name="with_bias"),
-            helper.make_node("Add", ["bias", "a"], ["b"], name="bias"),
-            helper.make_node("Relu", ["b"], ["c"], name="rectifier"),
-            helper.make_node("MatMul", ["c", "second"], ["y"], name="without"),
-        ],
-        "two products",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", WIDTH])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", WIDTH])],
-        [
-            numpy_helper.from_array(rows[0], "first"),
-            numpy_helper.from_array(rows[1], "second"),
-            numpy_helper.from_array(dice.normal(size=WIDTH).astype(np.float32), "bias"),
-        ],
-    )
-    path = tmp_path / "model.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
-    return path
+    nodes = [
+        helper.make_node("MatMul", ["x", "first"], ["a"], name="with_bias"),
+        helper.make_node("Add", ["bias", "a"], ["b"], name="bias"),
+        helper.make_node("Relu", ["b"], ["c"], name="rectifier"),
+        helper.make_node("MatMul", ["c", "second"], ["y"], name="without"),
+    ]
+    bias = np.random.default_rng(2).normal(size=WIDTH).astype(np.float32)
+    return save_two_products(tmp_path / "model.onnx", nodes, bias=bias)
 
 
 @pytest.fixture
-def feeds() -> list[dict[str, np.ndarray]]:
-    dice = np.random.default_rng(1)
-    return [{"x": dice.normal(size=(9, WIDTH)).astype(np.float32)} for _ in range(10)]
+def feeds() -> Feeds:
+    return random_feeds(10)
 
 
-def run(path: Path, x: np.ndarray) -> np.ndarray:
-    found: np.ndarray = cpu_session(path, what="a test", extra="train").run(None, {"x": x})[0]
-    return found
-
-
-def test_a_row_does_not_depend_on_its_neighbours(
-    model: Path, feeds: list[dict[str, np.ndarray]], tmp_path: Path
-) -> None:
+def test_a_row_does_not_depend_on_its_neighbours(model: Path, feeds: Feeds, tmp_path: Path) -> None:
     rows = feeds[0]["x"]
     crowd = np.concatenate([rows, 40 * np.ones((1, WIDTH), dtype=np.float32)])  # it would set the scale of all
     anew, fixed = tmp_path / "anew.onnx", tmp_path / "fixed.onnx"
@@ -70,9 +48,7 @@ def test_a_row_does_not_depend_on_its_neighbours(
     assert off[1] < 1.5 * off[0] < 0.05, "about as near as with a scale a batch"
 
 
-def test_each_product_becomes_one_node_with_its_bias(
-    model: Path, feeds: list[dict[str, np.ndarray]], tmp_path: Path
-) -> None:
+def test_each_product_becomes_one_node_with_its_bias(model: Path, feeds: Feeds, tmp_path: Path) -> None:
     fixed = tmp_path / "fixed.onnx"
     quantize(model, fixed)
     fix_scales(model, fixed, feeds)

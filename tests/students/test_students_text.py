@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mild_posts import TASK, make_posts
+from mild_students import both_towers
 
 from folkmoot.records import BadInput, Judge, Outcome, Post, Verdict
 from folkmoot.students import Calibration, StudentCard, TextStudent
@@ -31,8 +32,7 @@ from folkmoot.students.lexical import (
 from folkmoot.students.text import normalise_text
 from folkmoot.supervision import gold_lessons
 from folkmoot.training.distillation import fit_lexical, fit_student
-from folkmoot.training.frozen import FrozenSettings
-from folkmoot.training.learner import FrozenLearner, TunedLearner
+from folkmoot.training.learner import TunedLearner
 from folkmoot.training.lexical import LexicalTable
 from folkmoot.training.student import write_student
 
@@ -45,15 +45,7 @@ NEW = make_posts(30, seed=3, prefix="n")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A student of both towers, exported."""
     path = tmp_path_factory.mktemp("student")
-    table = [*TAUGHT, *DEV]
-    learner = FrozenLearner(table, settings=FrozenSettings(steps=60))
-    lessons = gold_lessons(TAUGHT, TASK)
-    rows = {post.id: row for row, post in enumerate(table)}
-    lexical = fit_lexical(LexicalTable([normalise_text(post.text) for post in table]), rows, lessons)
-    pupil = fit_student(learner, lessons, seed=0)
-    write_student(
-        path, name="drinks", task=TASK, learner=learner, pupil=pupil, lexical=lexical, dev=DEV, lessons=lessons
-    )
+    write_student(path, name="drinks", **both_towers(TAUGHT, DEV))
     return path
 
 
@@ -149,15 +141,7 @@ def test_a_first_look_gives_the_same_bytes_alone_and_among_others(looking: Path)
 
 
 def test_a_student_chooses_its_first_look_on_dev(tmp_path: Path) -> None:
-    table = [*TAUGHT, *DEV]
-    learner = FrozenLearner(table, settings=FrozenSettings(steps=60))
-    lessons = gold_lessons(TAUGHT, TASK)
-    rows = {post.id: row for row, post in enumerate(table)}
-    lexical = fit_lexical(LexicalTable([normalise_text(post.text) for post in table]), rows, lessons)
-    student = write_student(
-        tmp_path, name="drinks", task=TASK, learner=learner, pupil=fit_student(learner, lessons, seed=0),
-        lexical=lexical, dev=DEV, lessons=lessons, first_look=0.9, export=False,
-    )  # fmt: skip
+    student = write_student(tmp_path, name="drinks", **both_towers(TAUGHT, DEV), first_look=0.9, export=False)
     look = student.card.first_look
     assert look is not None
     assert student.card.dev["first_look_share"] > 0.5

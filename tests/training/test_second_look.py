@@ -8,17 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mild_posts import TASK, make_posts
+from mild_posts import make_posts
+from mild_students import both_towers
 
 from folkmoot.students import Calibration, StudentCard, TextStudent
 from folkmoot.students.card import FirstLook, SecondLook
-from folkmoot.students.text import normalise_text
 from folkmoot.students.text_student import READERS
-from folkmoot.supervision import gold_lessons
-from folkmoot.training.distillation import fit_lexical, fit_student
-from folkmoot.training.frozen import FrozenSettings
-from folkmoot.training.learner import FrozenLearner
-from folkmoot.training.lexical import LexicalTable
 from folkmoot.training.second_look import by_n_grams, choose_second_look, take_second_look
 from folkmoot.training.student import write_student
 
@@ -31,19 +26,8 @@ NEW = make_posts(30, seed=3, prefix="n")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two students that share an n-gram tower, of which `shallow` was taught by fewer steps."""
     path = tmp_path_factory.mktemp("pair")
-    table = [*TAUGHT, *DEV]
-    lessons = gold_lessons(TAUGHT, TASK)
-    tower = fit_lexical(
-        LexicalTable([normalise_text(post.text) for post in table]),
-        {post.id: n for n, post in enumerate(table)},
-        lessons,
-    )
     for kind, steps in (("student", 60), ("shallow", 3)):
-        learner = FrozenLearner(table, settings=FrozenSettings(steps=steps))
-        write_student(
-            path / kind, name=kind, task=TASK, learner=learner, pupil=fit_student(learner, lessons, seed=0),
-            lexical=tower, dev=DEV, lessons=lessons,
-        )  # fmt: skip
+        write_student(path / kind, name=kind, **both_towers(TAUGHT, DEV, steps=steps))
     card = StudentCard.load(path / "student")
     look = FirstLook(calibration=Calibration(scale=0.0, lexical_scale=1.0), sure_from=0.5)
     alone = by_n_grams(path / "student", look, DEV)
