@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from aiohttp import web
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from folkmoot.evidence import Question, Retriever, SourceDown
@@ -119,6 +119,7 @@ def test_ranks_fuse_as_the_formula_says() -> None:
 
 
 @given(st.text(max_size=3000), st.integers(5, 200))
+@example('He said "Go." She went.', 12)
 def test_splitting_loses_no_word_and_makes_no_long_passage(text: str, characters: int) -> None:
     pieces = list(split_text(text, characters=characters))
     assert all(0 < len(piece) <= characters for piece in pieces)

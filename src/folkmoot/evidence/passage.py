@@ -10,7 +10,8 @@ from folkmoot.records.dates import iso_date
 
 PASSAGE_CHARACTERS = 900
 """About 200 tokens, within the encoder's 256 (chosen)."""
-SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+|(?<=[。！？])")
+SENTENCE_END = re.compile(r"(?<=[.!?。！？])([\"'”’)\]]*)\s+|(?<=[。！？])")
+"""Where a sentence ends; the group holds the closing marks, which are still the sentence's."""
 
 
 class Passage(Record):
@@ -35,6 +36,19 @@ class Passage(Record):
         )  # fmt: skip
 
 
+def sentences_of(paragraph: str) -> Iterator[str]:
+    """The sentences of a paragraph, each with its closing marks.
+
+    >>> list(sentences_of('He said "Go." She went.'))
+    ['He said "Go."', 'She went.']
+    """
+    start = 0
+    for end in SENTENCE_END.finditer(paragraph):
+        yield paragraph[start : end.start() + len(end[1] or "")]
+        start = end.end()
+    yield paragraph[start:]
+
+
 def split_text(text: str, *, characters: int = PASSAGE_CHARACTERS) -> Iterator[str]:
     """The text in passages of whole sentences, none much longer than `characters`.
 
@@ -43,7 +57,7 @@ def split_text(text: str, *, characters: int = PASSAGE_CHARACTERS) -> Iterator[s
     """
     passage = ""
     for paragraph in re.split(r"\n\s*\n", text):
-        for sentence in SENTENCE_END.split(" ".join(paragraph.split())):
+        for sentence in sentences_of(" ".join(paragraph.split())):
             for start in range(0, len(sentence), characters):
                 piece = sentence[start : start + characters].strip()
                 if not piece:
