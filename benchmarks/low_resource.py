@@ -1,6 +1,7 @@
 """The low-resource loop on dev: ablations with the frozen encoder, and the tuned setting over seeds.
 
     python benchmarks/low_resource.py ablation --data DIR --set hsol --out ablation_hsol.jsonl
+    python benchmarks/low_resource.py ablation --layers all --data DIR --set hsol --out ablation_hsol.jsonl
     python benchmarks/low_resource.py tuned --data DIR --set hsol --seeds 5 --out tuned_hsol.jsonl
     python benchmarks/low_resource.py tuned --small --data DIR --set hsol --seeds 5 --out tuned_hsol.jsonl
     python benchmarks/low_resource.py table ablation_hsol.jsonl tuned_hsol.jsonl
@@ -41,8 +42,8 @@ def settings_table() -> list[dict[str, Any]]:
     return rows
 
 
-def ablation(data: Path, name: str, seeds: int, out: Path) -> None:
-    """Run every row over seeds with the frozen encoder."""
+def ablation(data: Path, name: str, seeds: int, out: Path, *, layers: str) -> None:
+    """Run every row over seeds with the frozen encoder, whose head sees its last layer or all of them."""
     from folkmoot.formats import load_task, read_opinions, read_posts
     from folkmoot.panels import RecordedOpinions
     from folkmoot.training.frozen import FrozenSettings
@@ -57,11 +58,14 @@ def ablation(data: Path, name: str, seeds: int, out: Path) -> None:
     labelled = {n: read_posts(folder / f"labelled_{n}.jsonl", task=task) for n in (50, 100, 250)}
     table = {post.id: post for post in [*whole_pool, *dev, *labelled[250]]}
     learner = FrozenLearner(
-        list(table.values()), settings=FrozenSettings(), cache=Path(tempfile.gettempdir()) / "folkmoot-vectors"
-    )
+        list(table.values()), settings=FrozenSettings(), every_layer=layers == "all",
+        cache=Path(tempfile.gettempdir()) / "folkmoot-vectors",
+    )  # fmt: skip
     panel = RecordedOpinions(task, opinions)
     done = {(row["name"], row["n"], row["seed"]) for row in read_rows(out)}
     for row in settings_table():
+        if layers == "all":
+            row["name"] += ", all layers"
         for seed in range(seeds):
             if (row["name"], row["n"], seed) in done:
                 continue
@@ -162,10 +166,11 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("low_resource.jsonl"))
     parser.add_argument("--small", action="store_true")
+    parser.add_argument("--layers", choices=["last", "all"], default="last")
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmark"))
     given = parser.parse_args()
     if given.what == "ablation":
-        ablation(given.data, given.name, given.seeds, given.out)
+        ablation(given.data, given.name, given.seeds, given.out, layers=given.layers)
     elif given.what == "tuned":
         tuned(
             given.data, given.name, list(range(given.first_seed, given.first_seed + given.seeds)), given.out, given.runs,

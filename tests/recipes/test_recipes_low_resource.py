@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mild_posts import make_posts, write_files
+from safetensors.numpy import load_file
 
 import folkmoot.recipes.low_resource_report as reporting
 import folkmoot.recipes.low_resource_stages as stages
@@ -92,6 +94,8 @@ def test_posts_that_show_none_of_the_views_are_refused(tell: Any, here: Path) ->
         (("--abstain-accuracy", "-1"), "--abstain-accuracy -1"),
         (("--first-look", "1.5"), "--first-look 1.5"),
         (("--first-look", "0.99", "--no-lexical"), "a first look is the n-gram tower's"),
+        (("--layers", "all", "--tune-encoder"), "a head sees all layers of a frozen encoder"),
+        (("--layers", "all", "--views", "text,image"), "a head sees all layers of a frozen encoder"),
     ],
 )
 def test_an_option_that_is_not_accepted_is_named(tell: Any, here: Path, given: tuple[str, str], said: str) -> None:
@@ -175,10 +179,24 @@ def test_a_first_look_is_taken_by_default_and_can_be_left_out(tell: Any, here: P
     assert "n-grams alone decide" not in Path("run1/report.html").read_text()
 
 
+def test_a_frozen_encoders_head_sees_all_layers_unless_told_otherwise(tell: Any, here: Path) -> None:
+    for given, layers in (((), "all"), (("--layers", "last"), "last"), (("--preset", "paper"), "last")):
+        code, _, err = tell(*COMMAND[:-1], layers, *given)
+        assert code == 0, err
+        held = tomllib.loads(Path(layers, "run.toml").read_text())
+        assert held["configuration"]["recipe"]["encoder"]["layers"] == layers
+        weights = load_file(Path(layers, "student/model.safetensors"))["head.weight"]
+        assert weights.shape == (1, 6 * 384 if layers == "all" else 384)
+        assert ("all layers" in Path(layers, "report.html").read_text()) == (layers == "all")
+        shutil.rmtree(layers)
+
+
 def test_rules_suit_the_encoder() -> None:
     frozen, tuned = (rules_of("folkmoot", encoder="embedded", tune=tune) for tune in (False, True))
     assert frozen["rounds"]["agreement"]["heard"] == "last"
+    assert frozen["encoder"] == {"layers": "all"}
     assert tuned["rounds"]["agreement"]["heard"] == "first"
+    assert "encoder" not in tuned
     large = rules_of("folkmoot", encoder="embedded-large", tune=True)
     shipped = tomllib.loads((Path(__file__).parents[2] / "recipes" / "offensive-tuned.toml").read_text())
     shipped["shallow"]["layers"] = large["shallow"]["layers"]  # how many a task needs, dev chose for each

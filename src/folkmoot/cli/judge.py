@@ -73,7 +73,7 @@ def judge(
     gate: Annotated[
         Literal["confidence", "need", "always", "never"] | None, typer.Option(help="When delphi retrieves; confidence.")
     ] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, help="The gate's confidence; 0.6.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="The gate's confidence; 0.6.")] = None,
     without: Annotated[
         list[str] | None,
         typer.Option(

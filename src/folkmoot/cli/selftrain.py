@@ -41,6 +41,10 @@ def selftrain(
         str, typer.Option(help="`embedded` or the folder of a CLIP or SigLIP; for the view `image`.")
     ] = "embedded",
     tune_encoder: Annotated[bool, typer.Option(help="Train the encoder too.")] = False,
+    layers: Annotated[
+        Literal["last", "all"] | None,
+        typer.Option(help="The layers that the head of a frozen text encoder sees; by the preset."),
+    ] = None,
     committee: Annotated[
         int | None, typer.Option(min=0, help="Pupils that label the pool for the student; 0: none.")
     ] = None,
@@ -98,6 +102,9 @@ def selftrain(
             place[field] = value
     if first_look == 0 or (first_look is None and (views != "text" or not chosen.get("lexical"))):
         chosen.pop("first_look", None)
+    by_preset = chosen.pop("encoder", {})
+    if layers is None:
+        layers = by_preset.get("layers", "last") if views == "text" else "last"
     if committee is not None:
         chosen["distillation"] = {**chosen.get("distillation", {}), "members": committee} if committee else None
     if shallow is not None:
@@ -121,6 +128,7 @@ def selftrain(
                 "tune": tune_encoder,
                 "views": read_views(views),
                 "image": image_encoder,
+                "layers": layers,
             },
             "estimate_prior": estimate_prior,
             "abstain_accuracy": abstain_accuracy,

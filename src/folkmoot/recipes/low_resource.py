@@ -20,13 +20,14 @@ class EncoderChoice(Record):
     """`base` is `embedded` or a transformers folder; `tune` trains it, otherwise it stays frozen.
 
     `views` is what the student reads of a post; with more than its text, encoders stay frozen. `image` is `embedded` or
-    a CLIP's or SigLIP's folder.
+    a CLIP's or SigLIP's folder. `layers` is what a frozen encoder's head sees: its last layer, or all of them side by side.
     """
 
     base: str = "embedded"
     views: tuple[View, ...] = ("text",)
     image: str = "embedded"
     tune: StrictBool = False
+    layers: Literal["last", "all"] = "last"
     max_tokens: int = Field(default=64, gt=1)
     threads: int | None = None
     """Threads for torch; part of what makes two runs the same bytes."""
@@ -119,11 +120,12 @@ def rules_of(preset: str, *, encoder: str, tune: bool) -> dict[str, Any]:
     """The tables of a preset, for an encoder that is tuned or stays frozen.
 
     On dev a frozen encoder gained from more lessons, a tuned one from surer ones: `folkmoot` hears the last round for the
-    one and the first for the other.
+    one and the first for the other. It lets a frozen text encoder's head see all layers.
     """
     chosen = copy.deepcopy(PRESETS[preset])
     if preset == "folkmoot" and not tune:
         chosen["rounds"]["agreement"]["heard"] = "last"
+        chosen["encoder"] = {"layers": "all"}
     elif preset == "folkmoot" and encoder == LARGE:
         chosen |= copy.deepcopy(LARGE_RULES)
     return chosen

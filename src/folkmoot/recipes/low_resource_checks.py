@@ -15,13 +15,18 @@ def check_towers(recipe: LowResource) -> None:
     """Refuse towers that do not go together.
 
     Raises:
-        BadInput: encoders of several views are to be tuned, a shallow student has no tuned one to come from, or a first
-            look has no n-grams or no text alone.
+        BadInput: encoders of several views are to be tuned, all layers are to be seen of such or of a tuned one, a
+            shallow student has no tuned one to come from, or a first look has no n-grams or no text alone.
     """
     if recipe.encoder.views != ("text",) and recipe.encoder.tune:
         raise BadInput(
             f"a student that reads {', '.join(recipe.encoder.views)} has frozen encoders; leave out the tuning, or read "
             "the text alone"
+        )
+    if recipe.encoder.layers == "all" and (recipe.encoder.tune or recipe.encoder.views != ("text",)):
+        raise BadInput(
+            "a head sees all layers of a frozen encoder of the text alone; leave out the tuning and the other views, or "
+            "'layers = \"all\"'"
         )
     if recipe.shallow is not None and not recipe.encoder.tune:
         raise BadInput(

@@ -88,7 +88,7 @@ def setting_words(recipe: LowResource, read: Inputs, student: TextStudent) -> di
     """The setting in words, for the report."""
     card = student.card
     heard = f", {len(read.opinions)} of them with recorded opinions" if read.opinions is not None else ""
-    how = "tuned" if recipe.encoder.tune else "frozen"
+    how = "tuned" if recipe.encoder.tune else "frozen" + (", all layers" if recipe.encoder.layers == "all" else "")
     return {
         "Gold labels": f"{len(read.labelled)} posts that people labelled",
         "Pool": f"{len(read.pool)} unlabelled posts{heard}",

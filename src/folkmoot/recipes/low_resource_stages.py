@@ -142,7 +142,7 @@ class Stages:
         self.announce("encoding", note=f"{len(self.table)} posts, once")
         return FrozenLearner(
             self.table, encoder=encoder.base, max_tokens=encoder.max_tokens, settings=self.frozen,
-            cache=run.file("vectors"),
+            every_layer=encoder.layers == "all", cache=run.file("vectors"),
         )  # fmt: skip
 
     def panel_for(self, model: ChatModel | None) -> PanelFor | None:

@@ -28,7 +28,7 @@ def fit_head(
     """A head D -> 1 that minimises the PNU loss plus the penalty.
 
     Args:
-        vectors: [N, D] unit vectors; `examples.rows` point into it.
+        vectors: [N, D], unit vectors or several side by side; `examples.rows` point into it.
 
     Example:
         `fit_head(vectors, Examples.of(lessons, rows), FrozenSettings(), PnuSettings(gamma=0.1), seed=0)`

@@ -103,7 +103,7 @@ class TableLearner:
 
 
 class FrozenLearner(TableLearner):
-    """Heads on vectors that are computed once and kept in `cache`."""
+    """Heads on vectors that are computed once and kept in `cache`: the encoder's last layer's, or those of every layer."""
 
     is_tuned = False
 
@@ -114,19 +114,24 @@ class FrozenLearner(TableLearner):
         encoder: str = "embedded",
         max_tokens: int = 64,
         settings: FrozenSettings = FrozenSettings(),
+        every_layer: bool = False,
         cache: Path | None = None,
     ) -> None:
         super().__init__(posts, encoder, max_tokens)
-        self.settings = settings
+        self.settings, self.every_layer = settings, every_layer
         self._network: Any = load_encoder_network(encoder)
         self.vectors = self._load_vectors(cache)
 
+    def classifier(self) -> TextClassifier:
+        """The encoder as it came, with a new head."""
+        return TextClassifier(self._network, normalised=True, every_layer=self.every_layer)
+
     def _load_vectors(self, cache: Path | None) -> torch.Tensor:
-        key = content_hash([self.base, self.ids])
+        key = content_hash([self.base, self.ids, *(["every layer"] if self.every_layer else [])])
         path = cache / f"vectors-{key[:16]}.npy" if cache else None
         if path and path.exists():
             return torch.from_numpy(np.load(path))
-        vectors = network_vectors(TextClassifier(self._network, normalised=True), self.ids)
+        vectors = network_vectors(self.classifier(), self.ids)
         if path:
             with atomic_file(path) as stream:
                 np.save(stream, vectors)
@@ -154,7 +159,7 @@ class FrozenPupil:
         return result
 
     def save(self, folder: Path) -> None:
-        network = TextClassifier(self._learner._network, normalised=True)
+        network = self._learner.classifier()
         network.head = self._head
         network.eval().save(folder)
 
