@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from mild_posts import make_posts
 from mild_students import both_towers
 
+from folkmoot.formats import write_posts
 from folkmoot.students import Calibration, StudentCard, TextStudent
 from folkmoot.students.card import FirstLook, SecondLook
 from folkmoot.students.text_student import READERS
@@ -110,3 +113,19 @@ def test_where_all_posts_would_go_on_nothing_changes(copied: Callable[[], Path])
     assert student.card.second_look is None
     assert (folder / "student" / "card.json").read_bytes() == before
     assert not (folder / "student" / "shallow").exists()
+
+
+def test_export_writes_the_student_and_the_shallow_one_within(copied: Callable[[], Path], tell: Any) -> None:
+    folder = copied() / "student"
+    take_second_look(folder, folder.parent / "shallow", dev=DEV, deep_share=0.2)
+    exports = [folder / "model.int8.onnx", folder / "shallow" / "model.int8.onnx"]
+    for path in exports:
+        path.unlink()
+    write_posts(DEV, folder.parent / "dev.jsonl")
+    code, out, err = tell("export", "student", folder, "--dev", folder.parent / "dev.jsonl", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    for path, written in zip(exports, (told, told["shallow"]), strict=True):
+        assert written["int8_kept"] == path.exists()
+    assert exports[1].exists()
+    assert (folder / "shallow" / "model.onnx").exists()

@@ -161,8 +161,8 @@ def student(
     dev: Annotated[Path | None, typer.Option(help="Labelled posts on which int8 must hold within 0.3 points.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a classifier as ONNX into its folder: float32, and int8 where dev shows that it is as good. Write a language
-    model merged with its adapter, or as GGUF for llama.cpp.
+    """Write a classifier as ONNX into its folder, and the shallow one within it: float32, and int8 where dev shows that it
+    is as good. Write a language model merged with its adapter, or as GGUF for llama.cpp.
 
     Example: `folkmoot export student runs/x/student --dev D.jsonl`
     """
@@ -180,6 +180,7 @@ def student(
     from folkmoot.models.tokens import encode_texts, load_tokenizer
     from folkmoot.records import BadInput, MissingExtra
     from folkmoot.students import StudentCard
+    from folkmoot.students.card import SHALLOW_FOLDER
 
     card = StudentCard.load(folder)
     if "encoder" not in card.towers:
@@ -196,4 +197,7 @@ def student(
             raise BadInput(f"{dev}: no post has a label, so int8 cannot be held to them; give labelled posts")
         ids = encode_texts(load_tokenizer(folder, max_tokens=card.max_tokens), [post.text for post in held])
         gold = np.array([post.label == card.task.positive for post in held])
-    say(export_student(folder, dev_ids=ids, dev_gold=gold).model_dump(), as_json=as_json)
+    written = export_student(folder, dev_ids=ids, dev_gold=gold).model_dump()
+    if card.second_look is not None:
+        written[SHALLOW_FOLDER] = export_student(folder / SHALLOW_FOLDER, dev_ids=ids, dev_gold=gold).model_dump()
+    say(written, as_json=as_json)
