@@ -50,10 +50,8 @@ class TextClassifier(nn.Module):
         configuration: Any = self.encoder.config
         configuration.to_json_file(str(folder / "encoder.json"), use_diff=False)
         state = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        told = {"normalised": self.normalised, "every_layer": self.every_layer}
-        save_file(
-            state, str(folder / "model.safetensors"), metadata={name: str(int(value)) for name, value in told.items()}
-        )
+        # One entry: safetensors writes several in an order of chance, and the same run is to leave the same bytes.
+        save_file(state, str(folder / "model.safetensors"), metadata={"normalised": str(int(self.normalised))})
 
     @classmethod
     def load(cls, folder: Path) -> TextClassifier:
@@ -67,11 +65,11 @@ class TextClassifier(nn.Module):
         configuration = AutoConfig.for_model(raw.pop("model_type"), **raw)
         with safe_open(str(folder / "model.safetensors"), framework="pt") as tensors:
             state = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118 - not a dict
-            told = tensors.metadata() or {}
+            normalised = (tensors.metadata() or {}).get("normalised") == "1"
         network = cls(
             AutoModel.from_config(configuration),
-            normalised=told.get("normalised") == "1",
-            every_layer=told.get("every_layer") == "1",
+            normalised=normalised,
+            every_layer=state["head.weight"].shape[1] > configuration.hidden_size,
         )
         network.load_state_dict(state)
         return network.eval()
