@@ -45,7 +45,7 @@ def test_all_layers_stand_side_by_side_each_of_length_one(kind: str, tmp_path: P
     assert torch.equal(again(TOKENS, MASK), network(TOKENS, MASK))
 
 
-def test_the_last_layer_alone_is_the_end_of_all(tmp_path: Path) -> None:
+def test_the_last_layer_alone_is_the_end_of_all() -> None:
     torch.manual_seed(0)
     encoder = ENCODERS["bert"]()
     last = TextClassifier(encoder, normalised=True).eval().pool(TOKENS, MASK)
